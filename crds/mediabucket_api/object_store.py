@@ -56,8 +56,8 @@ class NamespaceSelector(ApiModel):
             Annotated[str, StringConstraints(max_length=317)],
             Annotated[str, StringConstraints(max_length=63)],
         ],
-        Field(max_length=32, default_factory=dict),
-    ]
+        Field(max_length=32),
+    ] = Field(default_factory=dict)
 
 
 class StoreLimits(ApiModel):

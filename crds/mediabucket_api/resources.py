@@ -1,7 +1,7 @@
 """The two resources as a whole: metadata, spec and status together."""
 
 import uuid
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,7 +25,7 @@ class Metadata(BaseModel):
 
 
 class MediaBucket(ApiModel):
-    api_version: Annotated[Literal["mediabucket.dev/v1alpha1"], Field()] = API_VERSION
+    api_version: Literal["mediabucket.dev/v1alpha1"] = "mediabucket.dev/v1alpha1"
     kind: Literal["MediaBucket"] = "MediaBucket"
     metadata: Metadata
     spec: MediaBucketSpec
@@ -45,7 +45,7 @@ class MediaBucket(ApiModel):
 
 
 class ObjectStore(ApiModel):
-    api_version: Annotated[Literal["mediabucket.dev/v1alpha1"], Field()] = API_VERSION
+    api_version: Literal["mediabucket.dev/v1alpha1"] = "mediabucket.dev/v1alpha1"
     kind: Literal["ObjectStore"] = "ObjectStore"
     metadata: Metadata
     spec: ObjectStoreSpec
