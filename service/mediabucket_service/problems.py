@@ -1,0 +1,372 @@
+"""Everything the API refuses, and how: RFC 9457 problem details, `application/problem+json`.
+
+One class per cause, each with its slug, status and title:
+
+    Problem
+    ├── MalformedRequest      400  malformed-request       (member `errors`: [{field, message}])
+    ├── FileTooLarge          400  file-too-large
+    ├── TypeNotAllowed        400  type-not-allowed
+    ├── Unauthenticated       401  unauthenticated
+    ├── RouteNotFound         404  not-found
+    ├── MediaNotFound         404  media-not-found
+    ├── MethodNotAllowed      405  method-not-allowed
+    ├── UploadMissing         409  upload-missing          (worth a retry)
+    ├── ConfirmInProgress     409  confirm-in-progress     (worth a retry)
+    ├── MediaInUse            409  media-in-use
+    ├── UploadExpired         410  upload-expired
+    ├── MediaDeleted          410  media-deleted
+    ├── RequestTooLarge       413  request-too-large
+    ├── UploadMismatch        422  upload-mismatch
+    ├── TooManyRequests       429  rate-limited
+    ├── InternalError         500  internal-error          (a bug; member `error_id` is in the log)
+    └── DependencyUnavailable 503  dependency-unavailable  (member `dependency` names it)
+
+Services raise these; only the handlers at the end of this module turn them into responses.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from http import HTTPStatus
+from typing import Any, ClassVar, Final
+
+import psycopg
+import psycopg.errors
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from mediabucket_s3 import errors as s3
+from mediabucket_service.documents import DOCUMENTS_UNAVAILABLE
+
+logger = logging.getLogger(__name__)
+
+CONTENT_TYPE: Final = "application/problem+json"
+TYPE_PREFIX: Final = "urn:mediabucket:problem:"
+RETRY_SECONDS: Final = 2
+MAX_ERRORS_TOLD: Final = 20
+MAX_TEXT_TOLD: Final = 300
+
+
+class Problem(Exception):
+    """A refusal that the caller can read. `detail` is a sentence for a person; `extra` becomes members of the body."""
+
+    slug: ClassVar[str]
+    status: ClassVar[HTTPStatus]
+    title: ClassVar[str]
+
+    def __init__(self, detail: str, *, retry_after: int | None = None, **extra: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after = retry_after
+        self.extra = extra
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+
+    def body(self) -> dict[str, Any]:
+        """The members of the problem document. `error` repeats `detail` for clients that know no other member."""
+        return {
+            **self.extra,
+            "type": f"{TYPE_PREFIX}{self.slug}",
+            "title": self.title,
+            "status": self.status.value,
+            "detail": self.detail,
+            "error": self.detail,
+        }
+
+
+class MalformedRequest(Problem):
+    slug = "malformed-request"
+    status = HTTPStatus.BAD_REQUEST
+    title = "The request is malformed"
+
+
+class FileTooLarge(Problem):
+    slug = "file-too-large"
+    status = HTTPStatus.BAD_REQUEST
+    title = "The file is too large"
+
+
+class TypeNotAllowed(Problem):
+    slug = "type-not-allowed"
+    status = HTTPStatus.BAD_REQUEST
+    title = "Files of this type are not allowed"
+
+
+class Unauthenticated(Problem):
+    """`reason` is an error code of RFC 6750 section 3.1; absent when the request carried no credentials at all."""
+
+    slug = "unauthenticated"
+    status = HTTPStatus.UNAUTHORIZED
+    title = "A valid token is needed"
+
+    def __init__(self, detail: str, *, reason: str | None = None) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+    @property
+    def headers(self) -> dict[str, str]:
+        challenge = 'Bearer realm="mediabucket"'
+        if self.reason is not None:
+            challenge += f', error="{self.reason}", error_description="{self.detail}"'
+        return {"WWW-Authenticate": challenge}
+
+
+class RouteNotFound(Problem):
+    slug = "not-found"
+    status = HTTPStatus.NOT_FOUND
+    title = "There is nothing at this address"
+
+
+class MediaNotFound(Problem):
+    """Unknown media and media of somebody else alike: the difference is nobody's business."""
+
+    slug = "media-not-found"
+    status = HTTPStatus.NOT_FOUND
+    title = "There is no such media"
+
+
+class MethodNotAllowed(Problem):
+    slug = "method-not-allowed"
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+    title = "This address does not answer that method"
+
+
+class UploadMissing(Problem):
+    slug = "upload-missing"
+    status = HTTPStatus.CONFLICT
+    title = "The bytes have not arrived yet"
+
+
+class ConfirmInProgress(Problem):
+    slug = "confirm-in-progress"
+    status = HTTPStatus.CONFLICT
+    title = "The media is being confirmed right now"
+
+
+class MediaInUse(Problem):
+    slug = "media-in-use"
+    status = HTTPStatus.CONFLICT
+    title = "A message refers to the media"
+
+
+class UploadExpired(Problem):
+    slug = "upload-expired"
+    status = HTTPStatus.GONE
+    title = "The upload has expired"
+
+
+class MediaDeleted(Problem):
+    slug = "media-deleted"
+    status = HTTPStatus.GONE
+    title = "The media has been deleted"
+
+
+class RequestTooLarge(Problem):
+    slug = "request-too-large"
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    title = "The request body is too large"
+
+
+class UploadMismatch(Problem):
+    slug = "upload-mismatch"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    title = "The uploaded bytes are not what was announced"
+
+
+class TooManyRequests(Problem):
+    slug = "rate-limited"
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    title = "Too many requests"
+
+
+class InternalError(Problem):
+    slug = "internal-error"
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    title = "The service has a bug"
+
+
+class DependencyUnavailable(Problem):
+    """`dependency` names it in words: store, database, documents, identity provider."""
+
+    slug = "dependency-unavailable"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Something the service depends on does not answer"
+
+    def __init__(self, dependency: str, *, retry_after: int = RETRY_SECONDS) -> None:
+        detail = f"the {dependency} does not answer right now; try again in {retry_after} seconds"
+        super().__init__(detail, retry_after=retry_after, dependency=dependency)
+
+
+_store_unavailable = partial(DependencyUnavailable, "store")
+
+# What an S3 error means to a caller when the code that met it had nothing better to say.
+S3_PROBLEMS: Final[Mapping[type[s3.S3Error], Callable[[], Problem]]] = {
+    s3.S3Error: _store_unavailable,
+    s3.ObjectMissing: partial(
+        UploadMissing, "the store does not hold these bytes yet; upload them, then try again", retry_after=1
+    ),
+    s3.PreconditionFailed: partial(
+        ConfirmInProgress, "the bytes changed while they were being checked; try again", retry_after=1
+    ),
+    s3.BucketMissing: _store_unavailable,
+    s3.BucketTaken: _store_unavailable,
+    s3.BucketNotEmpty: _store_unavailable,
+    s3.ConfigurationMissing: _store_unavailable,
+    s3.AccessDenied: _store_unavailable,
+    s3.NotImplementedByStore: _store_unavailable,
+    s3.InvalidRequest: _store_unavailable,
+    s3.Throttled: _store_unavailable,
+    s3.StoreUnavailable: _store_unavailable,
+}
+
+UNAVAILABLE: Final[Mapping[type[Exception], str]] = {
+    # Pool timeouts and closed pools are operational errors too.
+    psycopg.OperationalError: "database",
+    psycopg.InterfaceError: "database",
+    # A primary that has just become a standby.
+    psycopg.errors.ReadOnlySqlTransaction: "database",
+    **dict.fromkeys(DOCUMENTS_UNAVAILABLE, "documents"),
+    TimeoutError: "dependency",
+}
+
+HTTP_PROBLEMS: Final[Mapping[int, Callable[[str], Problem]]] = {
+    HTTPStatus.BAD_REQUEST: MalformedRequest,
+    HTTPStatus.NOT_FOUND: lambda _: RouteNotFound("there is nothing at this address"),
+    HTTPStatus.METHOD_NOT_ALLOWED: lambda _: MethodNotAllowed("this address does not answer that method"),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: RequestTooLarge,
+    HTTPStatus.TOO_MANY_REQUESTS: TooManyRequests,
+}
+
+
+def problem_for_s3(error: s3.S3Error) -> Problem:
+    """The problem of the nearest class in `S3_PROBLEMS`."""
+    return next(S3_PROBLEMS[cause] for cause in type(error).__mro__ if cause in S3_PROBLEMS)()
+
+
+def problem_for_validation(error: RequestValidationError) -> MalformedRequest:
+    """All that is wrong with a request, a sentence for each field; never the input itself."""
+    found = [_field_error(item) for item in error.errors()]
+    sentences = [f"{item['field']} {item['message']}" for item in found[:MAX_ERRORS_TOLD]]
+    if len(found) > MAX_ERRORS_TOLD:
+        sentences.append(f"and {len(found) - MAX_ERRORS_TOLD} more")
+    return MalformedRequest("; ".join(sentences), errors=found[:MAX_ERRORS_TOLD])
+
+
+def _field_error(item: Mapping[str, Any]) -> dict[str, str]:
+    if item["type"] == "json_invalid":
+        return {"field": "body", "message": "must be valid JSON"}
+    # The first part says where the field is (body, query, path): of interest only when nothing follows.
+    location = item["loc"][1:] or item["loc"]
+    return {
+        "field": _printable(".".join(str(part) for part in location)),
+        "message": _printable(_sentence(item["type"], item["msg"])),
+    }
+
+
+def _sentence(kind: str, message: str) -> str:
+    """Pydantic's message as the rest of a sentence that begins with the field's name."""
+    if kind == "missing":
+        return "is required"
+    message = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    for subject in ("Input", "String", "List", "Tuple", "Dictionary", "Value", "URL", "Data", "Set"):
+        if message.startswith(f"{subject} should "):
+            return message.replace(f"{subject} should", "must", 1)
+    return message
+
+
+def _printable(text: str) -> str:
+    """Text that may quote the request: cut, and without control characters or lone surrogates."""
+    text = text if len(text) <= MAX_TEXT_TOLD else f"{text[:MAX_TEXT_TOLD]}…"
+    return "".join(character if character.isprintable() else "�" for character in text)
+
+
+def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(
+        problem.body(), problem.status, headers={**(headers or {}), **problem.headers}, media_type=CONTENT_TYPE
+    )
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Answer every exception that can leave a route with a problem document."""
+
+    async def refused(_: Request, error: Problem) -> JSONResponse:
+        return problem_response(error)
+
+    async def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
+        return problem_response(problem_for_validation(error))
+
+    async def framework_refused(_: Request, error: HTTPException) -> JSONResponse:
+        return problem_response(_problem_for_http(error), error.headers)
+
+    async def store_failed(_: Request, error: s3.S3Error) -> JSONResponse:
+        problem = problem_for_s3(error)
+        logger.warning("answered %s: %s", problem.slug, error)
+        return problem_response(problem)
+
+    async def unavailable(_: Request, error: Exception) -> JSONResponse:
+        dependency = next(UNAVAILABLE[cause] for cause in type(error).__mro__ if cause in UNAVAILABLE)
+        logger.warning("the %s is unavailable: %s", dependency, error)
+        return problem_response(DependencyUnavailable(dependency))
+
+    async def failed(_: Request, error: Exception) -> JSONResponse:
+        return problem_response(_internal_error(error))
+
+    handlers: dict[type[Exception], Callable[..., Any]] = {
+        Problem: refused,
+        RequestValidationError: malformed,
+        HTTPException: framework_refused,
+        s3.S3Error: store_failed,
+        Exception: failed,
+        **dict.fromkeys(UNAVAILABLE, unavailable),
+    }
+    for cause, handler in handlers.items():
+        app.add_exception_handler(cause, handler)
+
+
+def _problem_for_http(error: HTTPException) -> Problem:
+    """Refusals that the framework itself raises; those it has no name for are the request's fault below 500."""
+    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _internal_error(error)
+    return HTTP_PROBLEMS.get(error.status_code, MalformedRequest)(error.detail)
+
+
+def _internal_error(error: Exception) -> InternalError:
+    error_id = uuid.uuid4().hex
+    logger.error("error %s", error_id, exc_info=error)
+    detail = f"the service failed and the failure was logged as {error_id}; please report it"
+    return InternalError(detail, error_id=error_id)
+
+
+def response_documentation(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
+    """FastAPI's `responses=` for a route that answers with these problems.
+
+    The `default` entry also keeps FastAPI from documenting its own 422, which this service never answers.
+    """
+    documented: dict[int | str, dict[str, Any]] = {"default": _documented("Any other problem", ())}
+    for status in sorted({problem.status for problem in problems}):
+        same_status = [problem for problem in problems if problem.status == status]
+        description = "; ".join(f"`{problem.slug}`: {problem.title}" for problem in same_status)
+        documented[status.value] = _documented(description, same_status)
+    return documented
+
+
+def _documented(description: str, problems: Iterable[type[Problem]]) -> dict[str, Any]:
+    text = {"type": "string"}
+    names = [f"{TYPE_PREFIX}{problem.slug}" for problem in problems]
+    schema = {
+        "type": "object",
+        "required": ["type", "title", "status", "detail", "error"],
+        "properties": {
+            "type": {**text, "enum": names} if names else text,
+            "title": text,
+            "status": {"type": "integer"},
+            "detail": text,
+            "error": text,
+        },
+    }
+    return {"description": description, "content": {CONTENT_TYPE: {"schema": schema}}}
