@@ -1,0 +1,216 @@
+"""Who is calling: bearer tokens (RFC 6750) that are JSON Web Tokens (RFC 7519, checked as RFC 8725 advises).
+
+The algorithm follows from the key that the service was configured with, never from the token.
+"""
+
+import asyncio
+import logging
+import time
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Protocol
+
+import jwt
+from jwt import PyJWK, PyJWKClient, PyJWKSet
+
+from mediabucket_service.problems import DependencyUnavailable, Unauthenticated
+
+logger = logging.getLogger(__name__)
+
+LEEWAY: Final = timedelta(seconds=30)
+MAX_TOKEN_LENGTH: Final = 8 * 1024
+MAX_USER_LENGTH: Final = 255
+# RFC 7518 section 3.2: a key at least as long as the hash.
+MIN_SECRET_BYTES: Final = 32
+SECRET_ALGORITHM: Final = "HS256"
+PUBLIC_KEY_ALGORITHMS: Final = frozenset({"RS256", "ES256", "EdDSA"})
+# Control characters and lone surrogates: neither can be logged, stored and compared safely.
+_FORBIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cs"})
+
+
+@dataclass(frozen=True)
+class User:
+    """Whoever the token's `sub` names: 1 to 255 characters, none of them a control character."""
+
+    id: str
+
+
+class SecretTooShort(ValueError):
+    """A shared secret that could be guessed."""
+
+
+@dataclass(frozen=True)
+class VerificationKey:
+    """A key with the one algorithm that may be used with it."""
+
+    key: str | PyJWK
+    algorithm: str
+
+
+class Keys(Protocol):
+    async def find(self, token_header: Mapping[str, Any], /) -> VerificationKey:
+        """The key for a token; raises Unauthenticated when there is none, DependencyUnavailable when it is unknown."""
+        ...
+
+
+class SharedSecret:
+    """One secret for whoever makes tokens and this service: HS256 only."""
+
+    def __init__(self, secret: str) -> None:
+        """Raises SecretTooShort below 32 bytes."""
+        if len(secret.encode()) < MIN_SECRET_BYTES:
+            raise SecretTooShort(f"the secret for tokens must have at least {MIN_SECRET_BYTES} bytes")
+        self._key = VerificationKey(secret, SECRET_ALGORITHM)
+
+    async def find(self, _: Mapping[str, Any], /) -> VerificationKey:
+        return self._key
+
+
+class PublishedKeys:
+    """The public keys at a JWKS URL (RFC 7517): RS256, ES256 and EdDSA as each key's own `alg` or `kty` says.
+
+    Keys are kept while the identity provider is down; a key that is gone from its set is dropped with the next fetch.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        lifetime_seconds: float = 300,
+        pause_seconds: float = 10,
+        timeout_seconds: float = 5,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`lifetime_seconds` until the set is fetched again; at least `pause_seconds` between any two fetches, so that
+        tokens with invented key ids do not become requests to the provider. Raises jwt.PyJWKClientError unless
+        `url` is http(s).
+        """
+        self._client = PyJWKClient(url, cache_jwk_set=False, timeout=timeout_seconds)
+        self._lifetime = lifetime_seconds
+        self._pause = pause_seconds
+        self._monotonic = monotonic
+        self._keys: Mapping[str, VerificationKey] | None = None
+        self._tried_at = float("-inf")
+        self._fetching = asyncio.Lock()
+
+    async def find(self, token_header: Mapping[str, Any], /) -> VerificationKey:
+        key_id = token_header.get("kid")
+        key = self._known(key_id)
+        # With a key at hand nobody waits for another request's fetch.
+        if key is None or not self._fetching.locked():
+            await self._fetch_unless_tried(self._pause if key is None else self._lifetime)
+            key = self._known(key_id)
+        if key is not None:
+            return key
+        if self._keys is None:
+            raise DependencyUnavailable("identity provider")
+        raise _refusal("the token is signed with an unknown key")
+
+    def _known(self, key_id: object) -> VerificationKey | None:
+        """The key of that id; a token without one fits a set of exactly one key."""
+        keys = self._keys or {}
+        if key_id is None and len(keys) == 1:
+            return next(iter(keys.values()))
+        return keys.get(key_id) if isinstance(key_id, str) else None
+
+    async def _fetch_unless_tried(self, within_seconds: float) -> None:
+        """Read the set once, however many requests want it; without an answer the known keys stay."""
+        async with self._fetching:
+            if self._monotonic() - self._tried_at < within_seconds:
+                return
+            try:
+                self._keys = _usable_keys(await asyncio.to_thread(self._client.get_jwk_set))
+            except (jwt.PyJWTError, OSError, ValueError) as error:
+                logger.warning("the keys of the identity provider cannot be read: %s", error)
+            finally:
+                self._tried_at = self._monotonic()
+
+
+def _usable_keys(key_set: PyJWKSet) -> dict[str, VerificationKey]:
+    return {
+        key.key_id or "": VerificationKey(key, key.algorithm_name)
+        for key in key_set.keys
+        if key.public_key_use in (None, "sig") and key.algorithm_name in PUBLIC_KEY_ALGORITHMS
+    }
+
+
+# What is wrong with a token, by what PyJWT raises; the nearest class counts.
+_REFUSALS: Final[Mapping[type[Exception], str]] = {
+    jwt.ExpiredSignatureError: "the token has expired",
+    jwt.ImmatureSignatureError: "the token is not valid yet",
+    jwt.InvalidIssuerError: "the token was issued by somebody else than this service trusts",
+    jwt.InvalidAudienceError: "the token was issued for another audience",
+    jwt.InvalidAlgorithmError: "the token is signed with an algorithm that this service does not accept",
+    jwt.InvalidSignatureError: "the signature of the token is wrong",
+    jwt.InvalidTokenError: "the token is malformed",
+}
+
+
+class TokenVerifier:
+    """Turns an Authorization header into the user it proves."""
+
+    def __init__(self, keys: Keys, *, issuer: str | None = None, audience: str | None = None) -> None:
+        """Without `issuer` or `audience` that claim is not looked at."""
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+
+    async def user(self, authorization: str | None) -> User:
+        """The user of a `Bearer` token.
+
+        Raises Unauthenticated with a sentence that says what is wrong, DependencyUnavailable when the key that would
+        tell cannot be had.
+        """
+        token = _bearer_token(authorization)
+        try:
+            key = await self._keys.find(jwt.get_unverified_header(token))
+            claims = self._claims(token, key)
+        except jwt.MissingRequiredClaimError as error:
+            raise _refusal(f"the token has no {error.claim} claim") from error
+        except jwt.InvalidTokenError as error:
+            raise _refusal(next(_REFUSALS[kind] for kind in type(error).__mro__ if kind in _REFUSALS)) from error
+        return User(_subject(claims["sub"]))
+
+    def _claims(self, token: str, key: VerificationKey) -> dict[str, Any]:
+        return jwt.decode(
+            token,
+            key.key,
+            algorithms=[key.algorithm],
+            issuer=self._issuer,
+            audience=self._audience,
+            leeway=LEEWAY,
+            options={
+                "require": ["exp", "sub"],
+                "verify_iss": self._issuer is not None,
+                "verify_aud": self._audience is not None,
+                # Checked below, with a sentence of its own.
+                "verify_sub": False,
+                "verify_jti": False,
+            },
+        )
+
+
+def _bearer_token(authorization: str | None) -> str:
+    if not authorization:
+        raise Unauthenticated("send the header: Authorization: Bearer <token>")
+    scheme, _, token = authorization.partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthenticated("the Authorization header must be: Bearer <token>")
+    if len(token) > MAX_TOKEN_LENGTH:
+        raise _refusal(f"the token is longer than {MAX_TOKEN_LENGTH} characters")
+    return token
+
+
+def _subject(subject: object) -> str:
+    if not isinstance(subject, str) or not 1 <= len(subject) <= MAX_USER_LENGTH:
+        raise _refusal(f"the sub claim of the token must be a text of 1 to {MAX_USER_LENGTH} characters")
+    if any(unicodedata.category(character) in _FORBIDDEN_CATEGORIES for character in subject):
+        raise _refusal("the sub claim of the token must not contain control characters")
+    return subject
+
+
+def _refusal(detail: str) -> Unauthenticated:
+    return Unauthenticated(detail, reason="invalid_token")
