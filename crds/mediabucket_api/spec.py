@@ -174,6 +174,10 @@ class Tag(ApiModel):
 class Cdn(ApiModel):
     base_url: HttpUrl | None = None
 
+    def url_of(self, key: str) -> str | None:
+        """The CDN's URL of a published key; None without a CDN."""
+        return None if self.base_url is None else f"{self.base_url.rstrip('/')}/{key}"
+
 
 class Rotation(ApiModel):
     rules: ClassVar[Sequence[Rule]] = (

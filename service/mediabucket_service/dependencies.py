@@ -1,0 +1,47 @@
+"""What routes ask for, as types."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+
+from mediabucket_service.auth import TokenVerifier, User
+from mediabucket_service.flows import Flows
+from mediabucket_service.media.service import MediaService
+
+
+@dataclass(frozen=True)
+class Services:
+    """What a running application answers with; made once, at start-up."""
+
+    media: MediaService
+    flows: Flows
+    verifier: TokenVerifier
+
+
+def services(request: Request) -> Services:
+    """The services of the running application."""
+    found: Services = request.app.state.services
+    return found
+
+
+async def current_user(
+    request: Request, authorization: Annotated[str | None, Header(include_in_schema=False)] = None
+) -> User:
+    """Who the bearer token names. Raises Unauthenticated."""
+    return await services(request).verifier.user(authorization)
+
+
+def media_service(request: Request) -> MediaService:
+    """The media of this application's bucket."""
+    return services(request).media
+
+
+def message_flows(request: Request) -> Flows:
+    """Work over media and messages."""
+    return services(request).flows
+
+
+CurrentUser = Annotated[User, Depends(current_user)]
+Media = Annotated[MediaService, Depends(media_service)]
+MessageFlows = Annotated[Flows, Depends(message_flows)]

@@ -1,0 +1,70 @@
+"""The SHA-256 of a pending object, by the cheapest source that can be had. Absent is never equal."""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from mediabucket_s3.errors import AccessDenied, InvalidRequest, NotImplementedByStore
+from mediabucket_s3.objects import BucketObjects, ObjectHead
+from mediabucket_service.media.keys import pending_key, verified_key
+
+logger = logging.getLogger(__name__)
+
+KeepLease = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class HashedObject:
+    """An object whose SHA-256 is known. It is these bytes only as long as it has this ETag."""
+
+    key: str
+    etag: str
+    sha256: bytes
+
+
+class ChecksumReader:
+    """Asks the store first, then lets it hash a copy, and streams the bytes only when it can do neither."""
+
+    def __init__(self, objects: BucketObjects) -> None:
+        self._objects = objects
+        # Learned from the first copy: a store that did not hash one will not hash the next.
+        self._store_hashes_copies = True
+
+    async def read(self, media_id: UUID, head: ObjectHead, keep_lease: KeepLease) -> HashedObject:
+        """The SHA-256 of what `head` saw, or of a copy of it.
+
+        Raises PreconditionFailed when the object has changed since, and S3Error when the store fails.
+        """
+        if head.sha256 is not None:
+            return HashedObject(head.key, head.etag, head.sha256)
+        if self._store_hashes_copies:
+            copy = await self._hashed_copy(media_id, head)
+            if copy is not None:
+                return copy
+        return HashedObject(head.key, head.etag, await self._streamed(head, keep_lease))
+
+    async def _hashed_copy(self, media_id: UUID, head: ObjectHead) -> HashedObject | None:
+        destination = verified_key(media_id)
+        try:
+            await self._objects.copy(pending_key(media_id), destination, if_match=head.etag, compute_sha256=True)
+        except (AccessDenied, InvalidRequest, NotImplementedByStore) as error:
+            logger.info("the store does not hash copies (%s): confirm streams instead", error)
+            self._store_hashes_copies = False
+            return None
+        copy = await self._objects.head(destination)
+        if copy.sha256 is None:
+            self._store_hashes_copies = False
+            await self._objects.delete(destination)
+            return None
+        return HashedObject(copy.key, copy.etag, copy.sha256)
+
+    async def _streamed(self, head: ObjectHead, keep_lease: KeepLease) -> bytes:
+        digest = hashlib.sha256()
+        async for chunk in self._objects.stream(head.key, if_match=head.etag):
+            # A thread, because a megabyte takes a millisecond in which no other request would move.
+            await asyncio.to_thread(digest.update, chunk)
+            await keep_lease()
+        return digest.digest()

@@ -1,0 +1,187 @@
+"""Confirm: prove that the bytes are those announced, publish them once, and only then say so.
+
+The steps are lease, HEAD, size and type, SHA-256, copy, finish, clean up. The process may die between any two of them:
+the lease runs out, and the next try starts again from the bytes under `pending/`. It publishes to the same key, so
+that a copy made by a dead process is overwritten by the same bytes or removed with the failed upload.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import NoReturn
+from uuid import UUID, uuid4
+
+from mediabucket_s3.errors import ObjectMissing, PreconditionFailed, S3Error
+from mediabucket_s3.objects import BucketObjects, ObjectHead
+from mediabucket_service.media.checksum import ChecksumReader, HashedObject, KeepLease
+from mediabucket_service.media.keys import pending_key, verified_key
+from mediabucket_service.media.models import MediaFile, MediaStatus
+from mediabucket_service.media.repository import DuplicatePublished, MediaRepository
+from mediabucket_service.problems import (
+    ConfirmInProgress,
+    MediaDeleted,
+    MediaNotFound,
+    UploadExpired,
+    UploadMismatch,
+    UploadMissing,
+)
+
+logger = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.05
+# How often the bytes may change under a confirm before it gives up: each change is one more PUT by the client.
+_MAX_TRIES = 3
+
+CdnUrl = Callable[[str], str | None]
+
+
+class Confirmation:
+    """Confirms uploads of one bucket. Every answer is the same for ever, however often and by whom it is asked."""
+
+    def __init__(
+        self,
+        repository: MediaRepository,
+        objects: BucketObjects,
+        *,
+        cdn_url: CdnUrl,
+        lease_seconds: float,
+        wait_seconds: float,
+    ) -> None:
+        """`lease_seconds`: how long one try owns an upload. `wait_seconds`: how long another waits for it."""
+        self._repository = repository
+        self._objects = objects
+        self._checksums = ChecksumReader(objects)
+        self._cdn_url = cdn_url
+        self._lease_seconds = lease_seconds
+        self._wait_seconds = wait_seconds
+
+    async def confirm(self, user_id: str, media_id: UUID) -> tuple[MediaFile, bool]:
+        """The completed media, and whether this very call completed it.
+
+        Raises MediaNotFound, UploadMissing, ConfirmInProgress, UploadExpired, MediaDeleted, UploadMismatch, and
+        S3Error when the store fails (the upload then stays pending).
+        """
+        deadline = time.monotonic() + self._wait_seconds
+        while True:
+            leased = await self._repository.lease(media_id, user_id, uuid4(), self._lease_seconds)
+            if leased is not None:
+                return await self._settle(leased), True
+            file = await self._repository.find(media_id, user_id)
+            if file is None:
+                raise MediaNotFound(f"you have no media {media_id}")
+            if file.status != MediaStatus.PENDING:
+                return settled(file), False
+            if time.monotonic() >= deadline:
+                raise ConfirmInProgress(
+                    "another request is confirming this upload; ask again for the result", retry_after=1
+                )
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _settle(self, file: MediaFile) -> MediaFile:
+        try:
+            for _ in range(_MAX_TRIES):
+                try:
+                    return await self._publish(file)
+                except PreconditionFailed:
+                    logger.info("media %s was uploaded again while it was being confirmed", file.media_id)
+            raise ConfirmInProgress("the bytes keep changing; finish uploading, then confirm", retry_after=1)
+        except _Mismatch as mismatch:
+            await self._refuse(file, mismatch)
+        except BaseException:
+            await asyncio.shield(self._repository.release_lease(file))
+            raise
+
+    async def _publish(self, file: MediaFile) -> MediaFile:
+        try:
+            head = await self._objects.head(pending_key(file.media_id))
+            _check_declaration(file, head)
+            verified = await self._checksums.read(file.media_id, head, self._lease_keeper(file))
+            _check_checksum(file, verified)
+            etag = await self._objects.copy(verified.key, file.file_path, if_match=verified.etag)
+        except ObjectMissing as error:
+            raise UploadMissing(
+                "the bytes have not arrived: PUT them to upload_url, then confirm again", retry_after=1
+            ) from error
+        completed = await self._finish(file, etag)
+        await self._discard(pending_key(file.media_id), verified_key(file.media_id))
+        return completed
+
+    async def _finish(self, file: MediaFile, etag: str) -> MediaFile:
+        try:
+            completed = await self._repository.complete(file, etag=etag, cdn_url=self._cdn_url(file.file_path))
+        except DuplicatePublished:
+            completed = await self._repository.complete_as_duplicate(file)
+            if completed is None:
+                raise ConfirmInProgress(
+                    "another upload of the same file was just deleted; confirm again", retry_after=1
+                ) from None
+            await self._discard(file.file_path)
+        return completed or await self._settled_by_another(file)
+
+    async def _settled_by_another(self, file: MediaFile) -> MediaFile:
+        """The lease was lost: what another try or the reaper made of the upload is the answer."""
+        current = await self._repository.find(file.media_id, file.uploaded_by)
+        if current is None or current.status == MediaStatus.PENDING:
+            raise ConfirmInProgress("another request is confirming this upload", retry_after=1)
+        if current.status != MediaStatus.COMPLETED:
+            await self._discard(file.file_path)
+        return settled(current)
+
+    async def _refuse(self, file: MediaFile, mismatch: "_Mismatch") -> NoReturn:
+        if not await self._repository.fail(file, str(mismatch)):
+            await self._settled_by_another(file)
+        # A copy may be left by a try that died after it had verified other bytes.
+        await self._discard(pending_key(file.media_id), verified_key(file.media_id), file.file_path)
+        raise UploadMismatch(str(mismatch))
+
+    async def _discard(self, *keys: str) -> None:
+        """Best effort: what stays is removed by the reaper, and by the lifecycle rule after that."""
+        for key in keys:
+            try:
+                await self._objects.delete(key)
+            except S3Error as error:
+                logger.warning("left %s to the reaper: %s", key, error)
+
+    def _lease_keeper(self, file: MediaFile) -> KeepLease:
+        """Renews the lease whenever a third of it has passed; raises ConfirmInProgress once it is lost."""
+        renewed = time.monotonic()
+
+        async def keep() -> None:
+            nonlocal renewed
+            if time.monotonic() - renewed < self._lease_seconds / 3:
+                return
+            if not await self._repository.renew_lease(file, self._lease_seconds):
+                raise ConfirmInProgress("another request has taken over this upload", retry_after=1)
+            renewed = time.monotonic()
+
+        return keep
+
+
+class _Mismatch(Exception):
+    """What is wrong with the bytes, as a sentence for the uploader."""
+
+
+def settled(file: MediaFile) -> MediaFile:
+    """A completed media as it is. Raises the problem that every other settled state stands for."""
+    match file.status:
+        case MediaStatus.COMPLETED:
+            return file
+        case MediaStatus.FAILED:
+            raise UploadMismatch(file.failure or "the bytes were not what was announced")
+        case MediaStatus.DELETED:
+            raise MediaDeleted("this media has been deleted")
+        case _:
+            raise UploadExpired("this upload was not finished in time: initiate it again")
+
+
+def _check_declaration(file: MediaFile, head: ObjectHead) -> None:
+    if head.size != file.file_size:
+        raise _Mismatch(f"the file has {head.size} bytes, but {file.file_size} were announced")
+    if (head.content_type or "").lower() != file.mime_type:
+        raise _Mismatch(f"the file was uploaded as {head.content_type}, but {file.mime_type} was announced")
+
+
+def _check_checksum(file: MediaFile, verified: HashedObject) -> None:
+    if verified.sha256 != file.checksum:
+        raise _Mismatch(f"the file's SHA-256 is {verified.sha256.hex()}, but {file.checksum.hex()} was announced")

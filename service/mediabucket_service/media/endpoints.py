@@ -1,0 +1,101 @@
+"""The HTTP calls of media."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response, status
+from fastapi.responses import RedirectResponse
+
+from mediabucket_service.dependencies import CurrentUser, Media
+from mediabucket_service.media.models import MediaStatus, MediaType
+from mediabucket_service.media.schemas import ExistingMedia, InitiateUpload, MediaPage, MediaView, UploadTicket
+from mediabucket_service.problems import (
+    ConfirmInProgress,
+    DependencyUnavailable,
+    FileTooLarge,
+    MalformedRequest,
+    MediaDeleted,
+    MediaInUse,
+    MediaNotFound,
+    RequestTooLarge,
+    TooManyRequests,
+    TypeNotAllowed,
+    Unauthenticated,
+    UploadExpired,
+    UploadMismatch,
+    UploadMissing,
+    response_documentation,
+)
+
+ALWAYS = (MalformedRequest, Unauthenticated, DependencyUnavailable)
+
+router = APIRouter(prefix="/api/media", tags=["media"])
+
+
+@router.post(
+    "/upload/initiate",
+    responses=response_documentation(*ALWAYS, FileTooLarge, TypeNotAllowed, TooManyRequests, RequestTooLarge),
+)
+async def initiate_upload(
+    request: InitiateUpload, user: CurrentUser, media: Media, response: Response
+) -> UploadTicket | ExistingMedia:
+    """Announce a file: get a URL to PUT it to, or the media if you have uploaded these bytes before."""
+    response.headers["Cache-Control"] = "no-store"
+    return await media.initiate(user.id, request)
+
+
+@router.post(
+    "/{media_id}/confirm",
+    responses=response_documentation(
+        *ALWAYS, MediaNotFound, UploadMissing, ConfirmInProgress, UploadExpired, MediaDeleted, UploadMismatch
+    ),
+)
+async def confirm_upload(media_id: UUID, user: CurrentUser, media: Media, response: Response) -> MediaView:
+    """Say that the bytes are uploaded: they are verified and published. Repeat it as often as you like."""
+    response.headers["Cache-Control"] = "no-store"
+    return media.view(await media.confirm(user.id, media_id))
+
+
+@router.get("/{media_id}", responses=response_documentation(*ALWAYS, MediaNotFound, MediaDeleted))
+async def get_media(media_id: UUID, user: CurrentUser, media: Media, response: Response) -> MediaView:
+    """One of your media, in whatever state it is."""
+    response.headers["Cache-Control"] = "no-store"
+    return media.view(await media.get(user.id, media_id))
+
+
+@router.get("", responses=response_documentation(*ALWAYS))
+async def list_media(
+    user: CurrentUser,
+    media: Media,
+    response: Response,
+    cursor: Annotated[UUID | None, Query(description="`next_cursor` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    status: Annotated[MediaStatus | None, Query(description="all but deleted ones when absent")] = None,
+    media_type: MediaType | None = None,
+) -> MediaPage:
+    """Your media, newest first."""
+    response.headers["Cache-Control"] = "no-store"
+    return await media.page(user.id, cursor=cursor, limit=limit, status=status, media_type=media_type)
+
+
+@router.get(
+    "/{media_id}/content",
+    status_code=status.HTTP_307_TEMPORARY_REDIRECT,
+    response_class=RedirectResponse,
+    responses=response_documentation(
+        *ALWAYS, MediaNotFound, UploadMissing, UploadExpired, MediaDeleted, UploadMismatch
+    ),
+)
+async def get_content(media_id: UUID, user: CurrentUser, media: Media) -> RedirectResponse:
+    """The bytes of a completed media, by a redirect to where they are served."""
+    return RedirectResponse(await media.content_url(user.id, media_id), headers={"Cache-Control": "no-store"})
+
+
+@router.delete(
+    "/{media_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=response_documentation(*ALWAYS, MediaNotFound, MediaInUse),
+)
+async def delete_media(media_id: UUID, user: CurrentUser, media: Media) -> None:
+    """Delete a media or cancel an upload. Refused while a message refers to it; repeating it changes nothing."""
+    await media.delete(user.id, media_id)

@@ -1,0 +1,63 @@
+"""Where bytes live and how they are named: pure functions, no I/O."""
+
+import hashlib
+import re
+from datetime import datetime
+from urllib.parse import quote
+from uuid import UUID
+
+from mediabucket_api.constants import PENDING_PREFIX, UPLOADS_PREFIX
+from mediabucket_service.media.models import MediaType
+
+_PLAIN_USER = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_PLAIN_EXTENSION = re.compile(r"[a-z0-9]{1,8}")
+# What a browser renders without running anything; all else is offered for download.
+_INLINE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "application/pdf"})
+
+
+def pending_key(media_id: UUID) -> str:
+    """The key that a client's URL is signed for."""
+    return f"{PENDING_PREFIX}{media_id}"
+
+
+def verified_key(media_id: UUID) -> str:
+    """A copy that the store hashes while copying; never signed, and expired by the same prefix rule."""
+    return f"{PENDING_PREFIX}{media_id}.verified"
+
+
+def media_id_of(key: str) -> UUID | None:
+    """The media that a key under `pending/` belongs to; None when it was not made by this service."""
+    try:
+        return UUID(key.removeprefix(PENDING_PREFIX).removesuffix(".verified"))
+    except ValueError:
+        return None
+
+
+def published_key(media_id: UUID, user_id: str, file_name: str, initiated_at: datetime) -> str:
+    """`uploads/<YYYY>/<MM>/<user>/<media_id><ext>`: no part of the file name but a plain extension enters a key."""
+    return f"{UPLOADS_PREFIX}{initiated_at:%Y/%m}/{_user_segment(user_id)}/{media_id}{_extension(file_name)}"
+
+
+def media_type_of(mime_type: str) -> MediaType:
+    """The family that a front end shows a media as."""
+    family = mime_type.partition("/")[0]
+    return MediaType(family) if family in ("image", "video", "audio") else MediaType.DOCUMENT
+
+
+def content_disposition(file_name: str, mime_type: str) -> str:
+    """How a browser treats a download: RFC 6266 with the file name as RFC 8187 `filename*`."""
+    inline = mime_type in _INLINE_TYPES or mime_type.startswith(("video/", "audio/"))
+    return f"{'inline' if inline else 'attachment'}; filename*=UTF-8''{quote(file_name, safe='')}"
+
+
+def _user_segment(user_id: str) -> str:
+    if _PLAIN_USER.fullmatch(user_id):
+        return user_id
+    # 71 characters: longer than any plain user id, so that no user can be named like another's hash.
+    return f"sha256-{hashlib.sha256(user_id.encode()).hexdigest()}"
+
+
+def _extension(file_name: str) -> str:
+    _, dot, extension = file_name.rpartition(".")
+    lowered = extension.lower()
+    return f".{lowered}" if dot and _PLAIN_EXTENSION.fullmatch(lowered) else ""

@@ -1,0 +1,97 @@
+"""The tables of media. Alembic's migrations are compared with these models by a test."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, LargeBinary, Text, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+
+class MediaStatus(StrEnum):
+    """pending → completed | failed | expired; completed → deleted."""
+
+    PENDING = "pending"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    DELETED = "deleted"
+
+
+class MediaType(StrEnum):
+    IMAGE = "image"
+    VIDEO = "video"
+    AUDIO = "audio"
+    DOCUMENT = "document"
+
+
+class MediaFile(SQLModel, table=True):
+    """One upload and what became of it. Sizes are bytes; `checksum` is the raw 32-byte SHA-256."""
+
+    __tablename__: ClassVar[str] = "media_files"
+    __table_args__ = (
+        # Races between initiates and between confirms are settled here, not in the service.
+        Index(
+            "media_files_one_completed",
+            "bucket",
+            "uploaded_by",
+            "checksum",
+            unique=True,
+            postgresql_where=text("status = 'completed' AND duplicate_of IS NULL"),
+        ),
+        Index(
+            "media_files_one_pending",
+            "bucket",
+            "uploaded_by",
+            "checksum",
+            unique=True,
+            postgresql_where=text("status = 'pending'"),
+        ),
+        Index("media_files_of_user", "bucket", "uploaded_by", text("media_id DESC")),
+        Index("media_files_published", "bucket", "file_path", postgresql_where=text("status = 'completed'")),
+        Index("media_files_to_expire", "expires_at", postgresql_where=text("status = 'pending'")),
+        Index(
+            "media_files_to_remove",
+            "media_id",
+            postgresql_where=text("status IN ('failed', 'expired', 'deleted') AND bytes_removed_at IS NULL"),
+        ),
+    )
+
+    media_id: UUID = Field(primary_key=True)
+    bucket: str = Field(sa_column=Column(Text, nullable=False))
+    uploaded_by: str = Field(sa_column=Column(Text, nullable=False))
+    file_name: str = Field(sa_column=Column(Text, nullable=False))
+    # The published key; fixed at initiate, so that every try of a confirm publishes to the same place.
+    file_path: str = Field(sa_column=Column(Text, nullable=False))
+    cdn_url: str | None = Field(default=None, sa_column=Column(Text))
+    media_type: str = Field(sa_column=Column(Text, nullable=False))
+    file_size: int = Field(sa_column=Column(BigInteger, nullable=False))
+    mime_type: str = Field(sa_column=Column(Text, nullable=False))
+    checksum: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    status: str = Field(sa_column=Column(Text, nullable=False))
+    etag: str | None = Field(default=None, sa_column=Column(Text))
+    uploaded_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))
+    confirmed_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    lease_until: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    lease_owner: UUID | None = None
+    failure: str | None = Field(default=None, sa_column=Column(Text))
+    # Set when the same user's same bytes were published by another row first: both rows then share its file_path.
+    duplicate_of: UUID | None = None
+    bytes_removed_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    client_metadata: dict[str, Any] = Field(
+        sa_column=Column("metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb"))
+    )
+
+
+class MediaReference(SQLModel, table=True):
+    """A message refers to a media: as long as it does, the media cannot be deleted."""
+
+    __tablename__: ClassVar[str] = "media_references"
+    __table_args__ = (Index("media_references_of_message", "message_id"),)
+
+    media_id: UUID = Field(sa_column=Column(ForeignKey("media_files.media_id"), primary_key=True))
+    message_id: UUID = Field(primary_key=True)
+    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))

@@ -1,0 +1,159 @@
+"""The clean-up: every upload ends, row and bytes together.
+
+Runs in every replica, without a leader: rows are taken with SKIP LOCKED, deletes are idempotent, and one replica at a
+time lists the bucket. What it does: uploads past their time become expired; the bytes of expired, failed and deleted
+media are removed and removal is retried until it succeeds; `pending/` is listed for bytes that no live upload expects
+(a PUT that landed late, a URL used again after confirm), and incomplete multipart uploads are aborted.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from mediabucket_api.constants import PENDING_PREFIX
+from mediabucket_api.spec import Uploads
+from mediabucket_s3.errors import NotImplementedByStore, S3Error
+from mediabucket_s3.objects import BucketObjects, ListedObject
+from mediabucket_service.clock import Clock, utc_now
+from mediabucket_service.media.keys import media_id_of, pending_key, verified_key
+from mediabucket_service.media.removal_repository import BATCH, Removable, RemovalRepository
+from mediabucket_service.metrics import UploadMetrics
+
+logger = logging.getLogger(__name__)
+
+_JITTER = 0.2
+
+
+class BytesRemover:
+    """Removes what the store still holds of media that are gone."""
+
+    def __init__(self, repository: RemovalRepository, objects: BucketObjects) -> None:
+        self._repository = repository
+        self._objects = objects
+
+    async def remove_soon(self, media_id: UUID) -> None:
+        """Remove the bytes of one media now if the store answers; the reaper does it otherwise."""
+        try:
+            for row in await self._repository.to_remove(media_id=media_id):
+                await self._remove(row)
+        except S3Error as error:
+            logger.warning("left the bytes of %s to the reaper: %s", media_id, error)
+
+    async def remove_all(self) -> int:
+        """Remove the bytes of every media that is gone; answers how many. Raises S3Error when the store fails."""
+        removed = 0
+        after = None
+        while rows := await self._repository.to_remove(after=after):
+            for row in rows:
+                removed += await self._remove(row)
+            after = rows[-1].media_id
+        return removed
+
+    async def _remove(self, row: Removable) -> bool:
+        await self._objects.delete(pending_key(row.media_id))
+        await self._objects.delete(verified_key(row.media_id))
+        if row.shared:
+            return False
+        await self._objects.delete(row.file_path)
+        await self._repository.bytes_removed(row.media_id)
+        return True
+
+
+class Reaper:
+    """Runs the clean-up of one bucket for as long as the service lives."""
+
+    def __init__(
+        self,
+        repository: RemovalRepository,
+        remover: BytesRemover,
+        objects: BucketObjects,
+        uploads: Uploads,
+        metrics: UploadMetrics,
+        *,
+        interval_seconds: float,
+        sweep_interval_seconds: float,
+        also: Sequence[Callable[[], Awaitable[object]]] = (),
+        now: Clock = utc_now,
+    ) -> None:
+        """`also`: clean-up of other domains, run after each pass."""
+        self._repository = repository
+        self._remover = remover
+        self._objects = objects
+        self._metrics = metrics
+        self._interval_seconds = interval_seconds
+        self._sweep_interval_seconds = sweep_interval_seconds
+        self._also = also
+        self._now = now
+        # Younger bytes may belong to an upload whose row this replica has not seen, or to a PUT that is under way.
+        self._floor = timedelta(seconds=max(uploads.url_ttl_seconds, uploads.stale_after_seconds))
+
+    async def run(self) -> None:
+        """Clean up until cancelled. A failed step is logged and tried again in the next pass."""
+        swept = -self._sweep_interval_seconds
+        while True:
+            await self._attempt("expire and remove", self.clean_up)
+            if time.monotonic() - swept >= self._sweep_interval_seconds:
+                await self._attempt("sweep pending bytes", self.sweep)
+                swept = time.monotonic()
+            for step in self._also:
+                await self._attempt("clean up", step)
+            await asyncio.sleep(self._interval_seconds * random.uniform(1 - _JITTER, 1 + _JITTER))
+
+    async def clean_up(self) -> None:
+        """Expire stale uploads and remove the bytes of all media that are gone."""
+        while expired := await self._repository.expire_stale():
+            for media_type in expired:
+                self._metrics.expired(media_type)
+            if len(expired) < BATCH:
+                break
+        await self._remover.remove_all()
+
+    async def sweep(self) -> int:
+        """Remove bytes under `pending/` that no live upload expects; answers how many objects and uploads went."""
+        async with self._repository.sweep_lock() as mine:
+            if not mine:
+                return 0
+            return await self._sweep_objects() + await self._sweep_multipart_uploads()
+
+    async def _sweep_objects(self) -> int:
+        oldest_kept = self._now() - self._floor
+        removed = 0
+        batch: list[ListedObject] = []
+        async for found in self._objects.list(PENDING_PREFIX):
+            if found.last_modified < oldest_kept:
+                batch.append(found)
+            if len(batch) == BATCH:
+                removed += await self._remove_unexpected(batch)
+                batch = []
+        return removed + await self._remove_unexpected(batch)
+
+    async def _remove_unexpected(self, batch: Sequence[ListedObject]) -> int:
+        owners = {found.key: media_id_of(found.key) for found in batch}
+        live = await self._repository.still_pending({owner for owner in owners.values() if owner is not None})
+        unexpected = [key for key, owner in owners.items() if owner not in live]
+        for key in unexpected:
+            await self._objects.delete(key)
+        return len(unexpected)
+
+    async def _sweep_multipart_uploads(self) -> int:
+        oldest_kept = self._now() - self._floor
+        aborted = 0
+        try:
+            async for upload in self._objects.list_multipart_uploads(PENDING_PREFIX):
+                if upload.initiated < oldest_kept:
+                    await self._objects.abort_multipart_upload(upload.key, upload.upload_id)
+                    aborted += 1
+        except NotImplementedByStore:
+            logger.debug("the store has no multipart uploads to list")
+        return aborted
+
+    async def _attempt(self, what: str, step: Callable[[], Awaitable[object]]) -> None:
+        try:
+            await step()
+        except Exception as error:
+            # The loop must outlive every outage: nothing else would ever clean up.
+            logger.warning("could not %s, will try again: %s", what, error)

@@ -1,0 +1,74 @@
+"""Statements of the clean-up: what is to expire, whose bytes are to go, which pending bytes belong to nobody."""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from mediabucket_service.database import Database
+
+BATCH = 500
+# Any constant that no other user of the database takes.
+_SWEEP_LOCK = 0x6D65646961
+
+
+@dataclass(frozen=True)
+class Removable:
+    """A media that is gone. `shared`: another completed media is served from the same object, which therefore stays."""
+
+    media_id: UUID
+    file_path: str
+    shared: bool
+
+
+class RemovalRepository:
+    """The clean-up's view of one bucket's media. Safe in any number of replicas at once."""
+
+    def __init__(self, database: Database, bucket: str) -> None:
+        self._database = database
+        self._bucket = bucket
+
+    async def expire_stale(self) -> list[str]:
+        """Give up pending uploads past their time, at most a batch; answers their media types."""
+        rows = await self._database.fetch_all(
+            "UPDATE media_files SET status = 'expired', lease_until = NULL, lease_owner = NULL WHERE media_id IN ("
+            " SELECT media_id FROM media_files WHERE bucket = %(bucket)s AND status = 'pending' AND expires_at < now()"
+            " AND (lease_until IS NULL OR lease_until < now())"
+            " ORDER BY expires_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED) RETURNING media_type",
+            {"bucket": self._bucket, "limit": BATCH},
+        )
+        return [row["media_type"] for row in rows]
+
+    async def to_remove(self, *, after: UUID | None = None, media_id: UUID | None = None) -> list[Removable]:
+        """Media whose bytes must go, in order of media_id: those after `after`, or the one named."""
+        rows = await self._database.fetch_all(
+            "SELECT media_id, file_path, EXISTS (SELECT FROM media_files other WHERE other.bucket = gone.bucket"
+            "  AND other.file_path = gone.file_path AND other.status = 'completed') AS shared"
+            " FROM media_files gone WHERE bucket = %(bucket)s AND status IN ('failed', 'expired', 'deleted')"
+            " AND bytes_removed_at IS NULL AND (%(after)s::uuid IS NULL OR media_id > %(after)s)"
+            " AND (%(media_id)s::uuid IS NULL OR media_id = %(media_id)s) ORDER BY media_id LIMIT %(limit)s",
+            {"bucket": self._bucket, "after": after, "media_id": media_id, "limit": BATCH},
+        )
+        return [Removable(**row) for row in rows]
+
+    async def bytes_removed(self, media_id: UUID) -> None:
+        """Remember that nothing of a media is left in the store."""
+        await self._database.execute(
+            "UPDATE media_files SET bytes_removed_at = now() WHERE media_id = %(media_id)s", {"media_id": media_id}
+        )
+
+    async def still_pending(self, media_ids: Collection[UUID]) -> set[UUID]:
+        """Which of these uploads may still be confirmed."""
+        rows = await self._database.fetch_all(
+            "SELECT media_id FROM media_files WHERE media_id = ANY(%(media_ids)s) AND status = 'pending'",
+            {"media_ids": list(media_ids)},
+        )
+        return {row["media_id"] for row in rows}
+
+    @asynccontextmanager
+    async def sweep_lock(self) -> AsyncIterator[bool]:
+        """Whether this replica may list the bucket now: one at a time does."""
+        async with self._database.transaction() as connection:
+            cursor = await connection.execute("SELECT pg_try_advisory_xact_lock(%s) AS mine", (_SWEEP_LOCK,))
+            row = await cursor.fetchone()
+            yield bool(row and row["mine"])

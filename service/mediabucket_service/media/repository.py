@@ -1,0 +1,337 @@
+"""Every statement about media files. Times are the database's, so that replicas' clocks play no part.
+
+Statements that change a row name the state they expect: a row that is no longer in it is left alone, and the caller
+gets None.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.errors import UniqueViolation
+from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
+
+from mediabucket_api.spec import UploadLimits
+from mediabucket_service.database import Connection, Database
+from mediabucket_service.media.models import MediaFile, MediaStatus
+
+_COLUMNS = (
+    "media_id, bucket, uploaded_by, file_name, file_path, cdn_url, media_type, file_size, mime_type, checksum, status,"
+    " etag, uploaded_at, confirmed_at, expires_at, lease_until, lease_owner, failure, duplicate_of, bytes_removed_at,"
+    " metadata AS client_metadata"
+)
+
+_INITIATE = f"""
+WITH completed AS (
+    SELECT {_COLUMNS} FROM media_files
+    WHERE bucket = %(bucket)s AND uploaded_by = %(uploaded_by)s AND checksum = %(checksum)s
+      AND status = 'completed' AND duplicate_of IS NULL
+), pending AS (
+    INSERT INTO media_files (media_id, bucket, uploaded_by, file_name, file_path, media_type, file_size, mime_type,
+                             checksum, status, uploaded_at, expires_at, metadata)
+    SELECT %(media_id)s, %(bucket)s, %(uploaded_by)s, %(file_name)s, %(file_path)s, %(media_type)s, %(file_size)s,
+           %(mime_type)s, %(checksum)s, 'pending', now(), now() + %(stale_after)s * interval '1 second', %(metadata)s
+    WHERE NOT EXISTS (SELECT FROM completed)
+    ON CONFLICT (bucket, uploaded_by, checksum) WHERE status = 'pending' DO UPDATE
+    SET file_name = excluded.file_name, file_size = excluded.file_size, mime_type = excluded.mime_type,
+        media_type = excluded.media_type, metadata = excluded.metadata, expires_at = excluded.expires_at
+    RETURNING {_COLUMNS}
+)
+SELECT * FROM completed UNION ALL SELECT * FROM pending
+"""
+
+_USAGE = """
+SELECT count(*) FILTER (WHERE status = 'pending') AS pending,
+       coalesce(sum(file_size), 0)::bigint AS bytes,
+       coalesce(bool_or(checksum = %(checksum)s), false) AS known
+FROM media_files
+WHERE bucket = %(bucket)s AND uploaded_by = %(uploaded_by)s
+  AND status IN ('pending', 'completed') AND duplicate_of IS NULL
+"""
+
+
+@dataclass(frozen=True)
+class NewUpload:
+    """What initiate knows about a file that may not exist yet."""
+
+    media_id: UUID
+    uploaded_by: str
+    file_name: str
+    file_path: str
+    media_type: str
+    file_size: int
+    mime_type: str
+    checksum: bytes
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True)
+class LimitExceeded:
+    """Which limit of the manifest an upload would break: its name there, its value, and what is used already."""
+
+    limit: str
+    allowed: int
+    used: int
+
+
+class MediaRepository:
+    """The media of one bucket."""
+
+    def __init__(self, database: Database, bucket: str) -> None:
+        self._database = database
+        self._bucket = bucket
+
+    async def initiate(self, upload: NewUpload, stale_after_seconds: int) -> MediaFile | None:
+        """The user's completed media with these bytes, or the pending one, made if need be, in one round trip.
+
+        None in the rare case that a concurrent transaction settled the row in between: try again.
+        """
+        row = await self._database.fetch_one(_INITIATE, self._initiate_parameters(upload, stale_after_seconds))
+        return _media_file(row)
+
+    async def initiate_within(
+        self, upload: NewUpload, stale_after_seconds: int, limits: UploadLimits
+    ) -> MediaFile | LimitExceeded | None:
+        """`initiate` under the manifest's limits, one at a time for each user."""
+        parameters = self._initiate_parameters(upload, stale_after_seconds)
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended(%(bucket)s || ' ' || %(uploaded_by)s, 0))", parameters
+            )
+            usage = await _fetch_one(connection, _USAGE, parameters)
+            exceeded = None if usage is None else _exceeded(usage, upload.file_size, limits)
+            if exceeded is not None:
+                return exceeded
+            return _media_file(await _fetch_one(connection, _INITIATE, parameters))
+
+    async def find(self, media_id: UUID, user_id: str) -> MediaFile | None:
+        """The media if it is this user's."""
+        row = await self._database.fetch_one(
+            f"SELECT {_COLUMNS} FROM media_files"
+            " WHERE media_id = %(media_id)s AND bucket = %(bucket)s AND uploaded_by = %(user_id)s",
+            {"media_id": media_id, "bucket": self._bucket, "user_id": user_id},
+        )
+        return _media_file(row)
+
+    async def find_many(self, media_ids: Collection[UUID], user_id: str | None = None) -> list[MediaFile]:
+        """The media among these ids; only this user's when `user_id` is given."""
+        rows = await self._database.fetch_all(
+            f"SELECT {_COLUMNS} FROM media_files WHERE media_id = ANY(%(media_ids)s) AND bucket = %(bucket)s"
+            " AND (%(user_id)s::text IS NULL OR uploaded_by = %(user_id)s)",
+            {"media_ids": list(media_ids), "bucket": self._bucket, "user_id": user_id},
+        )
+        return _media_files(rows)
+
+    async def page(
+        self, user_id: str, *, before: UUID | None, limit: int, status: MediaStatus | None, media_type: str | None
+    ) -> list[MediaFile]:
+        """A user's media, newest first, older than `before`; deleted ones only when asked for."""
+        rows = await self._database.fetch_all(
+            f"SELECT {_COLUMNS} FROM media_files WHERE bucket = %(bucket)s AND uploaded_by = %(user_id)s"
+            " AND (%(before)s::uuid IS NULL OR media_id < %(before)s)"
+            " AND CASE WHEN %(status)s::text IS NULL THEN status <> 'deleted' ELSE status = %(status)s END"
+            " AND (%(media_type)s::text IS NULL OR media_type = %(media_type)s)"
+            " ORDER BY media_id DESC LIMIT %(limit)s",
+            {
+                "bucket": self._bucket,
+                "user_id": user_id,
+                "before": before,
+                "status": status,
+                "media_type": media_type,
+                "limit": limit,
+            },
+        )
+        return _media_files(rows)
+
+    async def lease(self, media_id: UUID, user_id: str, owner: UUID, seconds: float) -> MediaFile | None:
+        """Take a pending upload for `seconds`; None when it is not pending or another owns it."""
+        row = await self._database.fetch_one(
+            "UPDATE media_files SET lease_owner = %(owner)s,"
+            " lease_until = clock_timestamp() + %(seconds)s * interval '1 second'"
+            " WHERE media_id = %(media_id)s AND bucket = %(bucket)s AND uploaded_by = %(user_id)s"
+            " AND status = 'pending' AND (lease_until IS NULL OR lease_until < clock_timestamp())"
+            f" RETURNING {_COLUMNS}",
+            {"media_id": media_id, "bucket": self._bucket, "user_id": user_id, "owner": owner, "seconds": seconds},
+        )
+        return _media_file(row)
+
+    async def renew_lease(self, file: MediaFile, seconds: float) -> bool:
+        """Keep a lease that is still ours; False when it was lost."""
+        return await self._owned_update(
+            file, "lease_until = clock_timestamp() + %(seconds)s * interval '1 second'", {"seconds": seconds}
+        )
+
+    async def release_lease(self, file: MediaFile) -> bool:
+        """Give a pending upload back as it was."""
+        return await self._owned_update(file, "lease_until = NULL, lease_owner = NULL", {})
+
+    async def complete(self, file: MediaFile, *, etag: str, cdn_url: str | None) -> MediaFile | None:
+        """Make a leased upload completed with what was verified; None when the lease was lost.
+
+        Raises DuplicatePublished when the same user's same bytes were completed in another row first.
+        """
+        try:
+            row = await self._database.fetch_one(
+                "UPDATE media_files SET status = 'completed', confirmed_at = now(), etag = %(etag)s,"
+                " cdn_url = %(cdn_url)s, file_size = %(file_size)s, mime_type = %(mime_type)s,"
+                " media_type = %(media_type)s, lease_until = NULL, lease_owner = NULL"
+                " WHERE media_id = %(media_id)s AND status = 'pending' AND lease_owner = %(owner)s"
+                f" RETURNING {_COLUMNS}",
+                {
+                    "media_id": file.media_id,
+                    "owner": file.lease_owner,
+                    "etag": etag,
+                    "cdn_url": cdn_url,
+                    "file_size": file.file_size,
+                    "mime_type": file.mime_type,
+                    "media_type": file.media_type,
+                },
+            )
+        except UniqueViolation as error:
+            raise DuplicatePublished(file.media_id) from error
+        return _media_file(row)
+
+    async def complete_as_duplicate(self, file: MediaFile) -> MediaFile | None:
+        """Complete a leased, verified upload by the row that has its bytes already; None when there is none.
+
+        The share lock makes a delete of that row wait, so that its object cannot vanish in between.
+        """
+        row = await self._database.fetch_one(
+            "WITH original AS (SELECT media_id, file_path, etag, cdn_url, file_size FROM media_files"
+            "  WHERE bucket = %(bucket)s AND uploaded_by = %(uploaded_by)s AND checksum = %(checksum)s"
+            "  AND status = 'completed' AND duplicate_of IS NULL AND media_id <> %(media_id)s FOR SHARE)"
+            " UPDATE media_files SET status = 'completed', confirmed_at = now(), duplicate_of = original.media_id,"
+            " file_path = original.file_path, etag = original.etag, cdn_url = original.cdn_url,"
+            " file_size = original.file_size, lease_until = NULL, lease_owner = NULL"
+            " FROM original WHERE media_files.media_id = %(media_id)s AND status = 'pending'"
+            f" AND lease_owner = %(owner)s RETURNING {_qualified(_COLUMNS)}",
+            {
+                "bucket": self._bucket,
+                "uploaded_by": file.uploaded_by,
+                "checksum": file.checksum,
+                "media_id": file.media_id,
+                "owner": file.lease_owner,
+            },
+        )
+        return _media_file(row)
+
+    async def fail(self, file: MediaFile, reason: str) -> bool:
+        """Refuse a leased upload for good."""
+        return await self._owned_update(
+            file, "status = 'failed', failure = %(reason)s, lease_until = NULL, lease_owner = NULL", {"reason": reason}
+        )
+
+    async def delete(self, media_id: UUID, user_id: str) -> tuple[MediaFile | None, bool]:
+        """Mark a media deleted (a pending one: expired). Answers the row as it is then, and whether it is in use.
+
+        Two statements under a row lock: a reference committed while this waited for the lock is seen by the second.
+        """
+        parameters = {"media_id": media_id, "bucket": self._bucket, "user_id": user_id}
+        async with self._database.transaction() as connection:
+            found = await _fetch_one(
+                connection,
+                "SELECT media_id FROM media_files WHERE media_id = %(media_id)s AND bucket = %(bucket)s"
+                " AND uploaded_by = %(user_id)s FOR UPDATE",
+                parameters,
+            )
+            if found is None:
+                return None, False
+            row = await _fetch_one(
+                connection,
+                "UPDATE media_files SET lease_until = NULL, lease_owner = NULL,"
+                " failure = CASE status WHEN 'pending' THEN 'cancelled' ELSE failure END,"
+                " status = CASE status WHEN 'pending' THEN 'expired' WHEN 'completed' THEN 'deleted' ELSE status END"
+                " WHERE media_id = %(media_id)s AND NOT EXISTS"
+                " (SELECT FROM media_references WHERE media_references.media_id = media_files.media_id)"
+                f" RETURNING {_COLUMNS}",
+                parameters,
+            )
+            return _media_file(row), row is None
+
+    async def add_references(self, message_id: UUID, media_ids: Collection[UUID], user_id: str) -> bool:
+        """Let a message refer to media; False, and nothing written, unless all are this user's completed ones."""
+        parameters = {
+            "message_id": message_id,
+            "media_ids": list(media_ids),
+            "bucket": self._bucket,
+            "user_id": user_id,
+        }
+        async with self._database.transaction() as connection:
+            # The share lock makes a concurrent delete wait until the references can be seen. Ordered: no deadlock.
+            cursor = await connection.execute(
+                "SELECT media_id FROM media_files WHERE media_id = ANY(%(media_ids)s) AND bucket = %(bucket)s"
+                " AND uploaded_by = %(user_id)s AND status = 'completed' ORDER BY media_id FOR SHARE",
+                parameters,
+            )
+            if len(await cursor.fetchall()) != len(set(media_ids)):
+                return False
+            await connection.execute(
+                "INSERT INTO media_references (media_id, message_id)"
+                " SELECT unnest(%(media_ids)s::uuid[]), %(message_id)s ON CONFLICT DO NOTHING",
+                parameters,
+            )
+            return True
+
+    async def remove_references(self, message_ids: Collection[UUID]) -> int:
+        """Forget the references of messages; answers how many there were."""
+        return await self._database.execute(
+            "DELETE FROM media_references WHERE message_id = ANY(%(message_ids)s)", {"message_ids": list(message_ids)}
+        )
+
+    async def reference_message_ids(self, older_than_seconds: float, limit: int) -> set[UUID]:
+        """Messages that references older than this name."""
+        rows = await self._database.fetch_all(
+            "SELECT DISTINCT message_id FROM media_references"
+            " WHERE created_at < now() - %(age)s * interval '1 second' LIMIT %(limit)s",
+            {"age": older_than_seconds, "limit": limit},
+        )
+        return {row["message_id"] for row in rows}
+
+    def _initiate_parameters(self, upload: NewUpload, stale_after_seconds: int) -> dict[str, Any]:
+        return vars(upload) | {
+            "bucket": self._bucket,
+            "stale_after": stale_after_seconds,
+            "metadata": Jsonb(upload.metadata),
+        }
+
+    async def _owned_update(self, file: MediaFile, assignments: str, parameters: dict[str, Any]) -> bool:
+        touched = await self._database.execute(
+            f"UPDATE media_files SET {assignments}"
+            " WHERE media_id = %(media_id)s AND status = 'pending' AND lease_owner = %(owner)s",
+            parameters | {"media_id": file.media_id, "owner": file.lease_owner},
+        )
+        return touched == 1
+
+
+class DuplicatePublished(Exception):
+    """The same user's same bytes were completed in another row while this one was being published."""
+
+
+def _exceeded(usage: DictRow, file_size: int, limits: UploadLimits) -> LimitExceeded | None:
+    if usage["known"]:
+        return None
+    if limits.pending_per_user is not None and usage["pending"] >= limits.pending_per_user:
+        return LimitExceeded("pendingPerUser", limits.pending_per_user, usage["pending"])
+    if limits.bytes_per_user is not None and usage["bytes"] + file_size > limits.bytes_per_user:
+        return LimitExceeded("bytesPerUser", limits.bytes_per_user, usage["bytes"])
+    return None
+
+
+async def _fetch_one(connection: Connection, query: str, parameters: dict[str, Any]) -> DictRow | None:
+    cursor = await connection.execute(query.encode(), parameters)
+    return await cursor.fetchone()
+
+
+def _media_file(row: DictRow | None) -> MediaFile | None:
+    return None if row is None else MediaFile(**row)
+
+
+def _media_files(rows: Iterable[DictRow]) -> list[MediaFile]:
+    return [MediaFile(**row) for row in rows]
+
+
+def _qualified(columns: str) -> str:
+    return ", ".join(f"media_files.{column.strip()}" for column in columns.split(","))
