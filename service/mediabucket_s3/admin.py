@@ -1,0 +1,208 @@
+"""Administration of one bucket: each method reads or writes one thing, in S3's own words as plain JSON-like values."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Self
+
+from mediabucket_api.connection import StoreConnection
+from mediabucket_s3.addressing import require_addressable
+from mediabucket_s3.connect import administration_client
+from mediabucket_s3.errors import (
+    BucketMissing,
+    BucketNotEmpty,
+    ConfigurationMissing,
+    InvalidRequest,
+    NotImplementedByStore,
+    ObjectMissing,
+    translated_s3_errors,
+)
+
+Document = dict[str, Any]
+
+# The only region that CreateBucket refuses to hear named.
+_UNNAMED_REGION = "us-east-1"
+
+
+class BucketAdmin:
+    """One bucket, seen by whoever provisions it. Synchronous; safe to share between threads.
+
+    Every method raises S3Error: BucketMissing, AccessDenied, StoreUnavailable and Throttled always may occur,
+    NotImplementedByStore where the store lacks the part of S3 in question.
+    """
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        self._client = client
+        self.bucket = bucket
+
+    @classmethod
+    def connect(cls, connection: StoreConnection, bucket: str) -> Self:
+        """Raises NotVirtuallyAddressable for a bucket that the connection's addressing style cannot reach."""
+        require_addressable(connection.endpoint, bucket, connection.addressing_style)
+        return cls(administration_client(connection), bucket)
+
+    def exists(self) -> bool:
+        """Whether the bucket exists. Raises AccessDenied when it does and is not ours to see."""
+        try:
+            self._call("HeadBucket", self._client.head_bucket)
+        except BucketMissing:
+            return False
+        return True
+
+    def create(self, region: str, tags: dict[str, str]) -> None:
+        """Create the bucket, with its tags where the store takes them at once. Raises BucketTaken."""
+        location = {} if region == _UNNAMED_REGION else {"LocationConstraint": region}
+        try:
+            self._create(location | ({"Tags": _tag_set(tags)} if tags else {}))
+        except (InvalidRequest, NotImplementedByStore):
+            if not tags:
+                raise
+            self._create(location)
+
+    def _create(self, configuration: Document) -> None:
+        arguments = {"CreateBucketConfiguration": configuration} if configuration else {}
+        self._call("CreateBucket", self._client.create_bucket, **arguments)
+
+    def delete(self) -> None:
+        """Delete the empty bucket. Raises BucketNotEmpty."""
+        # Some stores delete a bucket together with everything in it.
+        if not self.is_empty():
+            raise BucketNotEmpty("DeleteBucket", "BucketNotEmpty", resource=self.bucket)
+        self._call("DeleteBucket", self._client.delete_bucket)
+
+    def is_empty(self) -> bool:
+        """Whether the bucket has no object, no older version and no delete marker."""
+        page = self._call("ListObjectsV2", self._client.list_objects_v2, MaxKeys=1)
+        if page.get("KeyCount", 0) or page.get("Contents"):
+            return False
+        try:
+            versions = self._call("ListObjectVersions", self._client.list_object_versions, MaxKeys=1)
+        except NotImplementedByStore:
+            return True
+        return not (versions.get("Versions") or versions.get("DeleteMarkers"))
+
+    def get_policy(self) -> Document | None:
+        answer = self._read("GetBucketPolicy", self._client.get_bucket_policy)
+        policy: Document | None = json.loads(answer["Policy"]) if answer.get("Policy") else None
+        return policy
+
+    def put_policy(self, policy: Document) -> None:
+        self._call("PutBucketPolicy", self._client.put_bucket_policy, Policy=json.dumps(policy))
+
+    def delete_policy(self) -> None:
+        self._read("DeleteBucketPolicy", self._client.delete_bucket_policy)
+
+    def get_cors(self) -> list[Document]:
+        answer = self._read("GetBucketCors", self._client.get_bucket_cors)
+        return _plain_list(answer.get("CORSRules"))
+
+    def put_cors(self, rules: list[Document]) -> None:
+        """Replace all rules by these, at least one."""
+        self._call("PutBucketCors", self._client.put_bucket_cors, CORSConfiguration={"CORSRules": rules})
+
+    def delete_cors(self) -> None:
+        self._read("DeleteBucketCors", self._client.delete_bucket_cors)
+
+    def get_lifecycle(self) -> list[Document]:
+        answer = self._read("GetBucketLifecycleConfiguration", self._client.get_bucket_lifecycle_configuration)
+        return _plain_list(answer.get("Rules"))
+
+    def put_lifecycle(self, rules: list[Document]) -> None:
+        """Replace all rules by these, at least one."""
+        self._call(
+            "PutBucketLifecycleConfiguration",
+            self._client.put_bucket_lifecycle_configuration,
+            LifecycleConfiguration={"Rules": rules},
+        )
+
+    def delete_lifecycle(self) -> None:
+        self._read("DeleteBucketLifecycle", self._client.delete_bucket_lifecycle)
+
+    def get_encryption(self) -> Document | None:
+        answer = self._read("GetBucketEncryption", self._client.get_bucket_encryption)
+        configuration: Document | None = answer.get("ServerSideEncryptionConfiguration")
+        return configuration
+
+    def put_encryption(self, configuration: Document) -> None:
+        self._call(
+            "PutBucketEncryption",
+            self._client.put_bucket_encryption,
+            ServerSideEncryptionConfiguration=configuration,
+        )
+
+    def delete_encryption(self) -> None:
+        self._read("DeleteBucketEncryption", self._client.delete_bucket_encryption)
+
+    def get_versioning(self) -> str:
+        """Disabled, Enabled or Suspended."""
+        answer = self._call("GetBucketVersioning", self._client.get_bucket_versioning)
+        return str(answer.get("Status") or "Disabled")
+
+    def put_versioning(self, status: str) -> None:
+        """`status` is Enabled or Suspended: no bucket goes back to Disabled."""
+        self._call(
+            "PutBucketVersioning", self._client.put_bucket_versioning, VersioningConfiguration={"Status": status}
+        )
+
+    def get_public_access_block(self) -> Document | None:
+        answer = self._read("GetPublicAccessBlock", self._client.get_public_access_block)
+        configuration: Document | None = answer.get("PublicAccessBlockConfiguration")
+        return configuration
+
+    def put_public_access_block(self, configuration: Document) -> None:
+        self._call(
+            "PutPublicAccessBlock", self._client.put_public_access_block, PublicAccessBlockConfiguration=configuration
+        )
+
+    def delete_public_access_block(self) -> None:
+        self._read("DeletePublicAccessBlock", self._client.delete_public_access_block)
+
+    def get_tags(self) -> dict[str, str]:
+        answer = self._read("GetBucketTagging", self._client.get_bucket_tagging)
+        return {tag["Key"]: tag.get("Value", "") for tag in answer.get("TagSet", [])}
+
+    def put_tags(self, tags: dict[str, str]) -> None:
+        """Replace all tags by these."""
+        self._call("PutBucketTagging", self._client.put_bucket_tagging, Tagging={"TagSet": _tag_set(tags)})
+
+    def read_object(self, key: str) -> bytes | None:
+        """The whole of a small object, None when there is none."""
+        try:
+            with translated_s3_errors("GetObject", key):
+                answer = self._client.get_object(Bucket=self.bucket, Key=key)
+                content: bytes = answer["Body"].read()
+        except ObjectMissing:
+            return None
+        return content
+
+    def write_object(self, key: str, content: bytes, content_type: str) -> None:
+        with translated_s3_errors("PutObject", key):
+            self._client.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType=content_type)
+
+    def _call(self, operation: str, method: Callable[..., Document], **arguments: Any) -> Document:
+        with translated_s3_errors(operation, self.bucket):
+            return method(Bucket=self.bucket, **arguments)
+
+    def _read(self, operation: str, method: Callable[..., Document]) -> Document:
+        """Ask for, or delete, what may not be there."""
+        try:
+            return self._call(operation, method)
+        except ConfigurationMissing:
+            return {}
+
+
+def _tag_set(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+
+
+def _plain_list(rules: list[Document] | None) -> list[Document]:
+    return [_plain(rule) for rule in rules or []]
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no dates: as ISO 8601 they go both ways."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.isoformat() if isinstance(value, datetime) else value

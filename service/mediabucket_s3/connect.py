@@ -1,0 +1,78 @@
+"""Clients for a store: one for administration, one for objects."""
+
+import atexit
+import shutil
+import tempfile
+from contextlib import AbstractAsyncContextManager
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore.config import Config
+
+from mediabucket_api.connection import StoreConnection
+
+CONNECT_TIMEOUT_SECONDS: Final = 3.0
+ADMINISTRATION_READ_TIMEOUT_SECONDS: Final = 20.0
+# A server-side copy of 5 GiB answers only when it is done.
+OBJECT_READ_TIMEOUT_SECONDS: Final = 120.0
+ATTEMPTS: Final = 3
+OBJECT_CONNECTIONS: Final = 64
+
+
+def administration_client(
+    connection: StoreConnection, *, read_timeout: float = ADMINISTRATION_READ_TIMEOUT_SECONDS
+) -> Any:
+    """A boto3 S3 client for the internal endpoint; thread-safe. Timeouts are seconds of one attempt."""
+    return boto3.Session().client("s3", config=Config(**_options(connection, read_timeout)), **_identity(connection))
+
+
+def object_client(
+    connection: StoreConnection,
+    *,
+    read_timeout: float = OBJECT_READ_TIMEOUT_SECONDS,
+    connections: int = OBJECT_CONNECTIONS,
+) -> AbstractAsyncContextManager[Any]:
+    """An aiobotocore S3 client for the internal endpoint, open while its context is."""
+    config = AioConfig(max_pool_connections=connections, **_options(connection, read_timeout))
+    client: AbstractAsyncContextManager[Any] = get_session().create_client("s3", config=config, **_identity(connection))
+    return client
+
+
+def _options(connection: StoreConnection, read_timeout: float) -> dict[str, Any]:
+    return {
+        # Without it boto3 still presigns with SigV2, which signs next to nothing.
+        "signature_version": "s3v4",
+        "s3": {"addressing_style": connection.addressing_style.value.lower()},
+        # The default adds CRC32 to every upload, in a framing that several stores refuse.
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "read_timeout": read_timeout,
+        "retries": {"mode": "standard", "total_max_attempts": ATTEMPTS},
+    }
+
+
+def _identity(connection: StoreConnection) -> dict[str, Any]:
+    token = connection.session_token
+    return {
+        "endpoint_url": connection.endpoint,
+        "region_name": connection.region,
+        "aws_access_key_id": connection.access_key_id,
+        "aws_secret_access_key": connection.secret_access_key.get_secret_value(),
+        "aws_session_token": token.get_secret_value() if token is not None else None,
+        "verify": _certificate_file(connection.ca_bundle) if connection.ca_bundle is not None else None,
+    }
+
+
+@cache
+def _certificate_file(pem: str) -> str:
+    # The libraries take a path only and read it at the first connection, so the file lives as long as the process.
+    directory = Path(tempfile.mkdtemp(prefix="mediabucket-ca-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    path = directory / "ca.pem"
+    path.write_text(pem)
+    return str(path)

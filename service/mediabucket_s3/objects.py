@@ -1,0 +1,189 @@
+"""Objects of one bucket, for asyncio."""
+
+import base64
+import binascii
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Self
+
+from mediabucket_api.connection import StoreConnection
+from mediabucket_s3.addressing import require_addressable
+from mediabucket_s3.connect import object_client
+from mediabucket_s3.errors import ObjectMissing, translated_s3_errors
+
+STREAM_CHUNK_BYTES: Final = 1024**2
+_SHA256_BYTES: Final = 32
+
+
+@dataclass(frozen=True)
+class ObjectHead:
+    """What the store knows of an object. `sha256` is of all its bytes, None when the store holds no such checksum."""
+
+    key: str
+    size: int
+    content_type: str | None
+    etag: str
+    sha256: bytes | None
+    last_modified: datetime
+
+
+@dataclass(frozen=True)
+class ListedObject:
+    key: str
+    size: int
+    etag: str
+    last_modified: datetime
+
+
+@dataclass(frozen=True)
+class PendingMultipartUpload:
+    key: str
+    upload_id: str
+    initiated: datetime
+
+
+class BucketObjects:
+    """The objects of one bucket. ETags go in and out without quotes and mean nothing but "unchanged".
+
+    Every method raises S3Error: BucketMissing, AccessDenied, StoreUnavailable and Throttled always may occur.
+    """
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        self._client = client
+        self.bucket = bucket
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, connection: StoreConnection, bucket: str) -> AsyncIterator[Self]:
+        """Raises NotVirtuallyAddressable for a bucket that the connection's addressing style cannot reach."""
+        require_addressable(connection.endpoint, bucket, connection.addressing_style)
+        async with object_client(connection) as client:
+            yield cls(client, bucket)
+
+    async def check(self) -> None:
+        """Raise S3Error unless the bucket answers: the cheapest call there is."""
+        with translated_s3_errors("HeadBucket", self.bucket):
+            await self._client.head_bucket(Bucket=self.bucket)
+
+    async def head(self, key: str) -> ObjectHead:
+        """Raises ObjectMissing."""
+        with translated_s3_errors("HeadObject", key):
+            answer = await self._client.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
+        return ObjectHead(
+            key=key,
+            size=answer["ContentLength"],
+            content_type=answer.get("ContentType"),
+            etag=_unquoted(answer["ETag"]),
+            sha256=_whole_sha256(answer),
+            last_modified=answer["LastModified"],
+        )
+
+    async def copy(
+        self,
+        source: str,
+        destination: str,
+        *,
+        if_match: str,
+        content_type: str | None = None,
+        content_disposition: str | None = None,
+        compute_sha256: bool = False,
+    ) -> str:
+        """Copy inside the bucket, at most 5 GiB, and return the copy's ETag.
+
+        Without `content_type` the copy keeps all metadata; with it the copy has this and `content_disposition` only.
+        Raises PreconditionFailed when the source's ETag is not `if_match`, ObjectMissing when it is gone.
+        """
+        arguments: dict[str, Any] = {
+            "CopySource": {"Bucket": self.bucket, "Key": source},
+            "CopySourceIfMatch": _quoted(if_match),
+        }
+        if content_type is not None:
+            arguments |= {"MetadataDirective": "REPLACE", "ContentType": content_type}
+        if content_disposition is not None:
+            arguments["ContentDisposition"] = content_disposition
+        if compute_sha256:
+            arguments["ChecksumAlgorithm"] = "SHA256"
+        with translated_s3_errors("CopyObject", source):
+            answer = await self._client.copy_object(Bucket=self.bucket, Key=destination, **arguments)
+        return _unquoted(answer["CopyObjectResult"]["ETag"])
+
+    async def stream(self, key: str, *, if_match: str) -> AsyncIterator[bytes]:
+        """The object's bytes in chunks of at most 1 MiB, all of the state that `if_match` names.
+
+        Raises PreconditionFailed, ObjectMissing, and StoreUnavailable when the connection breaks on the way.
+        """
+        with translated_s3_errors("GetObject", key):
+            answer = await self._client.get_object(Bucket=self.bucket, Key=key, IfMatch=_quoted(if_match))
+        async with answer["Body"] as body:
+            while chunk := await self._next_chunk(key, body):
+                yield chunk
+
+    async def _next_chunk(self, key: str, body: Any) -> bytes:
+        with translated_s3_errors("GetObject", key):
+            chunk: bytes = await body.read(STREAM_CHUNK_BYTES)
+        return chunk
+
+    async def put(self, key: str, body: bytes, content_type: str) -> None:
+        with translated_s3_errors("PutObject", key):
+            await self._client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
+
+    async def delete(self, key: str) -> None:
+        """Delete the object; one that is gone already is no error."""
+        try:
+            with translated_s3_errors("DeleteObject", key):
+                await self._client.delete_object(Bucket=self.bucket, Key=key)
+        except ObjectMissing:
+            return
+
+    async def list(self, prefix: str, *, start_after: str | None = None) -> AsyncIterator[ListedObject]:
+        """All objects with this prefix, after this key, in the order of their keys; read page by page as needed."""
+        after = {"StartAfter": start_after} if start_after is not None else {}
+        async for page in self._pages("ListObjectsV2", "list_objects_v2", prefix, **after):
+            for entry in page.get("Contents", []):
+                yield ListedObject(entry["Key"], entry["Size"], _unquoted(entry["ETag"]), entry["LastModified"])
+
+    async def list_multipart_uploads(self, prefix: str) -> AsyncIterator[PendingMultipartUpload]:
+        """All multipart uploads with this prefix that were neither completed nor aborted."""
+        async for page in self._pages("ListMultipartUploads", "list_multipart_uploads", prefix):
+            for entry in page.get("Uploads", []):
+                yield PendingMultipartUpload(entry["Key"], entry["UploadId"], entry["Initiated"])
+
+    async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
+        """Drop the parts; an upload that is gone already is no error."""
+        try:
+            with translated_s3_errors("AbortMultipartUpload", key):
+                await self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
+        except ObjectMissing:
+            return
+
+    async def _pages(self, operation: str, method: str, prefix: str, **arguments: str) -> AsyncIterator[dict[str, Any]]:
+        paginator = self._client.get_paginator(method)
+        pages = aiter(paginator.paginate(Bucket=self.bucket, Prefix=prefix, **arguments))
+        while True:
+            with translated_s3_errors(operation, prefix):
+                page = await anext(pages, None)
+            if page is None:
+                return
+            yield page
+
+
+def _whole_sha256(answer: dict[str, Any]) -> bytes | None:
+    """A composite checksum is one of the parts' checksums: it says nothing that could be compared."""
+    text = answer.get("ChecksumSHA256")
+    if not text or answer.get("ChecksumType") == "COMPOSITE":
+        return None
+    try:
+        digest = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return None
+    return digest if len(digest) == _SHA256_BYTES else None
+
+
+def _unquoted(etag: str) -> str:
+    return etag.strip('"')
+
+
+def _quoted(etag: str) -> str:
+    return f'"{etag}"'

@@ -1,0 +1,170 @@
+"""Presigned URLs (AWS Signature Version 4, query parameters), signed in this process without asking the store.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+"""
+
+import base64
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+from awscrt.auth import (
+    AwsCredentialsProvider,
+    AwsSignatureType,
+    AwsSigningAlgorithm,
+    AwsSigningConfig,
+    aws_sign_request,
+)
+from awscrt.http import HttpHeaders, HttpRequest
+
+from mediabucket_api.connection import StoreConnection
+from mediabucket_s3.addressing import bucket_address
+
+# What a browser must be allowed to send across origins; it sets Content-Length and Host itself.
+SIGNED_REQUEST_HEADERS: Final[tuple[str, ...]] = ("content-type", "if-none-match", "x-amz-checksum-sha256")
+
+LONGEST_EXPIRY_SECONDS: Final = 604_800
+_SIGNED_HEADERS_PARAMETER: Final = "X-Amz-SignedHeaders="
+
+Signer = Callable[[HttpRequest, AwsSigningConfig], str]
+
+
+class RequiredHeaderUnsigned(Exception):
+    """The signature does not cover a header that must hold: whoever has the URL could send any value for it."""
+
+
+class UnsignableKey(ValueError):
+    """An empty key names the bucket itself; dot segments are rewritten on the way, to another key."""
+
+
+@dataclass(frozen=True)
+class PresignedRequest:
+    """What a client must send to use the URL: this method and exactly these headers (Content-Length beside them)."""
+
+    url: str
+    method: str
+    headers: dict[str, str]
+    expires_at: datetime
+
+
+def sign_with_awscrt(request: HttpRequest, config: AwsSigningConfig) -> str:
+    """The request's path and query with the signature. Static credentials: done when the call returns."""
+    signed: HttpRequest = aws_sign_request(request, config).result()
+    path: str = signed.path
+    return path
+
+
+class Presigner:
+    """Signs URLs of one bucket for the public endpoint. Cheap to call, safe to share between threads and tasks."""
+
+    def __init__(self, connection: StoreConnection, bucket: str, *, sign: Signer = sign_with_awscrt) -> None:
+        """Raises NotVirtuallyAddressable for a bucket that the connection's addressing style cannot reach."""
+        self._address = bucket_address(connection.public_endpoint, bucket, connection.addressing_style)
+        self._region = connection.region
+        token = connection.session_token
+        self._credentials = AwsCredentialsProvider.new_static(
+            connection.access_key_id,
+            connection.secret_access_key.get_secret_value(),
+            token.get_secret_value() if token is not None else None,
+        )
+        self._sign = sign
+
+    def put(
+        self,
+        key: str,
+        *,
+        content_type: str,
+        content_length: int,
+        checksum_sha256: bytes | None = None,
+        if_none_match: bool = False,
+        expires_in: int,
+        now: datetime | None = None,
+    ) -> PresignedRequest:
+        """A URL for one PUT of exactly this type and length, of these bytes, and only once, as far as asked for.
+
+        `expires_in` is seconds from `now`, `checksum_sha256` the 32 raw bytes.
+        Raises RequiredHeaderUnsigned, UnsignableKey, ValueError.
+        """
+        headers = {"Content-Type": content_type}
+        if checksum_sha256 is not None:
+            headers["x-amz-checksum-sha256"] = base64.b64encode(checksum_sha256).decode()
+        if if_none_match:
+            headers["if-none-match"] = "*"
+        signed = {"content-length": str(content_length)} | {name.lower(): value for name, value in headers.items()}
+        return self._presign("PUT", key, signed, headers, {}, expires_in, now)
+
+    def get(
+        self,
+        key: str,
+        *,
+        expires_in: int,
+        now: datetime | None = None,
+        content_type: str | None = None,
+        content_disposition: str | None = None,
+    ) -> PresignedRequest:
+        """A URL for GET; the store answers with this Content-Type and Content-Disposition where given.
+
+        Raises UnsignableKey, ValueError.
+        """
+        overrides = {"response-content-disposition": content_disposition, "response-content-type": content_type}
+        query = {name: value for name, value in overrides.items() if value is not None}
+        return self._presign("GET", key, {}, {}, query, expires_in, now)
+
+    def _presign(
+        self,
+        method: str,
+        key: str,
+        signed_headers: Mapping[str, str],
+        headers: dict[str, str],
+        query: Mapping[str, str],
+        expires_in: int,
+        now: datetime | None,
+    ) -> PresignedRequest:
+        if not 1 <= expires_in <= LONGEST_EXPIRY_SECONDS:
+            raise ValueError(f"a URL expires after 1 to {LONGEST_EXPIRY_SECONDS} seconds, not {expires_in}")
+        # A signature carries whole seconds.
+        signed_at = (now or datetime.now(UTC)).replace(microsecond=0)
+        target = self._address.path + _encoded_key(key) + _encoded_query(query)
+        request = HttpRequest(method, target, HttpHeaders([("host", self._address.host), *signed_headers.items()]))
+        path = self._sign(request, self._signing_config(signed_at, expires_in))
+        require_signed(path, ("host", *signed_headers))
+        expires_at = signed_at + timedelta(seconds=expires_in)
+        return PresignedRequest(self._address.origin + path, method, headers, expires_at)
+
+    def _signing_config(self, signed_at: datetime, expires_in: int) -> Any:
+        return AwsSigningConfig(
+            algorithm=AwsSigningAlgorithm.V4,
+            signature_type=AwsSignatureType.HTTP_REQUEST_QUERY_PARAMS,
+            credentials_provider=self._credentials,
+            region=self._region,
+            service="s3",
+            date=signed_at,
+            # S3, unlike other services, signs the path as it is sent.
+            use_double_uri_encode=False,
+            should_normalize_uri_path=False,
+            signed_body_value="UNSIGNED-PAYLOAD",
+            expiration_in_seconds=expires_in,
+        )
+
+
+def require_signed(url: str, required: Iterable[str]) -> None:
+    """Raise RequiredHeaderUnsigned unless the signature of the URL covers every one of these headers (lower case)."""
+    _, _, after = url.partition(_SIGNED_HEADERS_PARAMETER)
+    signed = unquote(after.partition("&")[0]).split(";")
+    missing = [header for header in required if header not in signed]
+    if missing:
+        raise RequiredHeaderUnsigned(f"the signature does not cover {', '.join(missing)}")
+
+
+def _encoded_key(key: str) -> str:
+    if not key or not {".", ".."}.isdisjoint(key.split("/")):
+        raise UnsignableKey(f"no URL can be signed for the key {key!r}")
+    return quote(key, safe="/~")
+
+
+def _encoded_query(query: Mapping[str, str]) -> str:
+    if not query:
+        return ""
+    return "?" + "&".join(f"{name}={quote(value, safe='~')}" for name, value in query.items())
