@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 import jwt
 from jwt import PyJWK, PyJWKClient, PyJWKSet
@@ -37,8 +37,8 @@ class User:
     id: str
 
 
-class SecretTooShort(ValueError):
-    """A shared secret that could be guessed."""
+class TokensUncheckable(ValueError):
+    """The settings name no key for tokens, or none that is safe; the service must not start."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class SharedSecret:
     """One secret for whoever makes tokens and this service: HS256 only."""
 
     def __init__(self, secret: str) -> None:
-        """Raises SecretTooShort below 32 bytes."""
+        """Raises TokensUncheckable below 32 bytes."""
         if len(secret.encode()) < MIN_SECRET_BYTES:
-            raise SecretTooShort(f"the secret for tokens must have at least {MIN_SECRET_BYTES} bytes")
+            raise TokensUncheckable(f"the secret for tokens must have at least {MIN_SECRET_BYTES} bytes")
         self._key = VerificationKey(secret, SECRET_ALGORITHM)
 
     async def find(self, _: Mapping[str, Any], /) -> VerificationKey:
@@ -84,9 +84,11 @@ class PublishedKeys:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`lifetime_seconds` until the set is fetched again; at least `pause_seconds` between any two fetches, so that
-        tokens with invented key ids do not become requests to the provider. Raises jwt.PyJWKClientError unless
-        `url` is http(s).
+        tokens with invented key ids do not become requests to the provider. Raises TokensUncheckable unless `url`
+        is http(s).
         """
+        if not url.startswith(("http://", "https://")):
+            raise TokensUncheckable("the JWKS URL must begin with https:// or http://")
         self._client = PyJWKClient(url, cache_jwk_set=False, timeout=timeout_seconds)
         self._lifetime = lifetime_seconds
         self._pause = pause_seconds
@@ -156,6 +158,20 @@ class TokenVerifier:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
+
+    @classmethod
+    def configured(cls, *, jwks_url: str | None, secret: str | None, issuer: str | None, audience: str | None) -> Self:
+        """A verifier for exactly one of a JWKS URL and a shared secret.
+
+        Raises TokensUncheckable for neither, both, a secret that is too short, or a URL that is not http(s).
+        """
+        if jwks_url is not None and secret is not None:
+            raise TokensUncheckable("give a JWKS URL or a shared secret for tokens, not both")
+        if jwks_url is not None:
+            return cls(PublishedKeys(jwks_url), issuer=issuer, audience=audience)
+        if secret is not None:
+            return cls(SharedSecret(secret), issuer=issuer, audience=audience)
+        raise TokensUncheckable("give a JWKS URL or a shared secret: without either no token can be checked")
 
     async def user(self, authorization: str | None) -> User:
         """The user of a `Bearer` token.
