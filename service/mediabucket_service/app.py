@@ -29,6 +29,7 @@ from mediabucket_service.messages.repository import MessageRepository
 from mediabucket_service.messages.repository_mongodb import MongoMessageRepository
 from mediabucket_service.messages.repository_postgresql import PostgresMessageRepository
 from mediabucket_service.metrics import Metrics
+from mediabucket_service.pages import install_pages
 from mediabucket_service.problems import install_problem_handlers
 from mediabucket_service.settings import Settings
 
@@ -68,6 +69,7 @@ def create_app(settings: Settings, connection: BucketConnection) -> FastAPI:
     metrics.install(app)
     for router in (media_endpoints.router, message_endpoints.router, health.router):
         app.include_router(router)
+    install_pages(app, connection)
     return app
 
 
