@@ -46,18 +46,24 @@ def require_addressable(endpoint: str, bucket: str, style: AddressingStyle) -> N
         return
     if not _HOST_LABEL.fullmatch(bucket):
         raise NotVirtuallyAddressable(f"bucket name {bucket!r} cannot be part of a host name: use addressingStyle Path")
-    if _is_ip_address(urlsplit(endpoint).hostname or ""):
+    if _ip_address(urlsplit(endpoint).hostname or "") is not None:
         raise NotVirtuallyAddressable(
             f"{endpoint} is an IP address, which has no virtual hosts: use addressingStyle Path"
         )
 
 
-def _is_ip_address(host: str) -> bool:
+def is_loopback(endpoint: str) -> bool:
+    """Whether the endpoint is on this machine's loopback interface, by its text alone."""
+    host = urlsplit(endpoint).hostname or ""
+    address = _ip_address(host)
+    return address.is_loopback if address is not None else host == "localhost" or host.endswith(".localhost")
+
+
+def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        ipaddress.ip_address(host)
+        return ipaddress.ip_address(host)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _host(parts: SplitResult) -> str:

@@ -1,6 +1,7 @@
 """Clients for a store: one for administration, one for objects."""
 
 import atexit
+import os
 import shutil
 import tempfile
 from contextlib import AbstractAsyncContextManager
@@ -9,11 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import boto3
+import botocore.session
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
+from aiobotocore.session import AioSession
 from botocore.config import Config
 
 from mediabucket_api.connection import StoreConnection
+
+from mediabucket_s3.addressing import is_loopback
 
 CONNECT_TIMEOUT_SECONDS: Final = 3.0
 ADMINISTRATION_READ_TIMEOUT_SECONDS: Final = 20.0
@@ -22,12 +26,20 @@ OBJECT_READ_TIMEOUT_SECONDS: Final = 120.0
 ATTEMPTS: Final = 3
 OBJECT_CONNECTIONS: Final = 64
 
+# A connection says it all: profiles and files of whoever runs the program must not change or break it.
+_NO_PROFILE: Final = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
+
 
 def administration_client(
     connection: StoreConnection, *, read_timeout: float = ADMINISTRATION_READ_TIMEOUT_SECONDS
 ) -> Any:
     """A boto3 S3 client for the internal endpoint; thread-safe. Timeouts are seconds of one attempt."""
-    return boto3.Session().client("s3", config=Config(**_options(connection, read_timeout)), **_identity(connection))
+    session = boto3.Session(botocore_session=botocore.session.Session(session_vars=_NO_PROFILE))
+    return session.client("s3", config=Config(**_options(connection, read_timeout)), **_identity(connection))
 
 
 def object_client(
@@ -38,7 +50,9 @@ def object_client(
 ) -> AbstractAsyncContextManager[Any]:
     """An aiobotocore S3 client for the internal endpoint, open while its context is."""
     config = AioConfig(max_pool_connections=connections, **_options(connection, read_timeout))
-    client: AbstractAsyncContextManager[Any] = get_session().create_client("s3", config=config, **_identity(connection))
+    client: AbstractAsyncContextManager[Any] = AioSession(session_vars=_NO_PROFILE).create_client(
+        "s3", config=config, **_identity(connection)
+    )
     return client
 
 
@@ -53,6 +67,8 @@ def _options(connection: StoreConnection, read_timeout: float) -> dict[str, Any]
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "read_timeout": read_timeout,
         "retries": {"mode": "standard", "total_max_attempts": ATTEMPTS},
+        # None: as the environment says. A proxy cannot reach this machine's own loopback.
+        "proxies": {} if is_loopback(connection.endpoint) else None,
     }
 
 

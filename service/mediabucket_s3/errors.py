@@ -9,6 +9,7 @@ from aiohttp import ClientError as TransportError
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionError,
     HTTPClientError,
     IncompleteReadError,
     ParamValidationError,
@@ -185,6 +186,16 @@ _CLASS_OF_STATUS: Final[Mapping[int, type[S3Error]]] = {
 }
 _CLASS_OF_HEAD_404: Final[Mapping[str, type[S3Error]]] = {"HeadObject": ObjectMissing, "HeadBucket": BucketMissing}
 
+# No answer, half an answer, or one that is not S3's.
+_TRANSPORT_FAILURES: Final = (
+    ConnectionError,
+    HTTPClientError,
+    IncompleteReadError,
+    ResponseParserError,
+    TimeoutError,
+    TransportError,
+)
+
 _SECRET = re.compile(
     r"(?i)(x-amz-signature|x-amz-security-token|x-amz-credential|signature|authorization)([=:]\s*)[^&\"'<>]+"
 )
@@ -212,7 +223,7 @@ def translated_s3_errors(operation: str, resource: str = "") -> Iterator[None]:
         yield
     except ClientError as error:
         raise _from_answer(operation, resource, error) from error
-    except (BotoCoreError, ResponseParserError, TransportError, TimeoutError) as error:
+    except (BotoCoreError, *_TRANSPORT_FAILURES) as error:
         kind = _class_without_answer(error)
         raise kind(operation, type(error).__name__, detail=_without_secrets(str(error)), resource=resource) from error
 
@@ -228,8 +239,7 @@ def _from_answer(operation: str, resource: str, error: ClientError) -> S3Error:
 def _class_without_answer(error: Exception) -> type[S3Error]:
     if isinstance(error, ParamValidationError):
         return InvalidRequest
-    transport = (HTTPClientError, IncompleteReadError, ResponseParserError, TransportError, TimeoutError)
-    return StoreUnavailable if isinstance(error, transport) else S3Error
+    return StoreUnavailable if isinstance(error, _TRANSPORT_FAILURES) else S3Error
 
 
 def _without_secrets(text: str) -> str:

@@ -138,7 +138,10 @@ class BucketObjects:
             return
 
     async def list(self, prefix: str, *, start_after: str | None = None) -> AsyncIterator[ListedObject]:
-        """All objects with this prefix, after this key, in the order of their keys; read page by page as needed."""
+        """All objects with this prefix, after this key; read page by page as needed.
+
+        In the store's order, which need not be that of the keys' bytes: start after a key this store has listed.
+        """
         after = {"StartAfter": start_after} if start_after is not None else {}
         async for page in self._pages("ListObjectsV2", "list_objects_v2", prefix, **after):
             for entry in page.get("Contents", []):
