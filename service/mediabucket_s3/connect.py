@@ -16,7 +16,6 @@ from aiobotocore.session import AioSession
 from botocore.config import Config
 
 from mediabucket_api.connection import StoreConnection
-
 from mediabucket_s3.addressing import is_loopback
 
 CONNECT_TIMEOUT_SECONDS: Final = 3.0
