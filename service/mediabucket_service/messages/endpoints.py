@@ -1,0 +1,59 @@
+"""The HTTP calls of messages."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from mediabucket_service.dependencies import CurrentUser, MessageFlows
+from mediabucket_service.flows import MessagePage, SentMessage
+from mediabucket_service.messages.schemas import Name, SendMessage
+from mediabucket_service.problems import (
+    ConfirmInProgress,
+    DependencyUnavailable,
+    MalformedRequest,
+    MediaDeleted,
+    MediaNotFound,
+    RequestTooLarge,
+    Unauthenticated,
+    UploadExpired,
+    UploadMismatch,
+    UploadMissing,
+    response_documentation,
+)
+
+ALWAYS = (MalformedRequest, Unauthenticated, DependencyUnavailable)
+
+router = APIRouter(prefix="/api/messages", tags=["messages"])
+
+
+@router.post(
+    "/send",
+    responses=response_documentation(
+        *ALWAYS,
+        MediaNotFound,
+        UploadMissing,
+        ConfirmInProgress,
+        UploadExpired,
+        MediaDeleted,
+        UploadMismatch,
+        RequestTooLarge,
+    ),
+)
+async def send_message(request: SendMessage, user: CurrentUser, flows: MessageFlows, response: Response) -> SentMessage:
+    """Send a message. Media that are uploaded but not confirmed yet are confirmed on the way."""
+    response.headers["Cache-Control"] = "no-store"
+    return await flows.send_message(user.id, request)
+
+
+@router.get("", responses=response_documentation(*ALWAYS))
+async def list_messages(
+    _: CurrentUser,
+    flows: MessageFlows,
+    response: Response,
+    conversation_id: Annotated[Name, Query()],
+    before: Annotated[str | None, Query(max_length=64, description="`next` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+) -> MessagePage:
+    """The messages of a conversation, newest first, with their media."""
+    response.headers["Cache-Control"] = "no-store"
+    return await flows.messages(conversation_id, before=before, limit=limit)
