@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, LargeBinary, Text, func, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, ForeignKey, Index, LargeBinary, Text, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -32,6 +32,8 @@ class MediaFile(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "media_files"
     __table_args__ = (
+        CheckConstraint("status IN ('pending', 'completed', 'failed', 'expired', 'deleted')", "media_files_status"),
+        CheckConstraint("octet_length(checksum) = 32", "media_files_checksum"),
         # Races between initiates and between confirms are settled here, not in the service.
         Index(
             "media_files_one_completed",
