@@ -70,12 +70,12 @@ class Problem(Exception):
     def body(self) -> dict[str, Any]:
         """The members of the problem document. `error` repeats `detail` for clients that know no other member."""
         return {
-            **self.extra,
             "type": f"{TYPE_PREFIX}{self.slug}",
             "title": self.title,
             "status": self.status.value,
             "detail": self.detail,
             "error": self.detail,
+            **self.extra,
         }
 
 
@@ -234,12 +234,32 @@ UNAVAILABLE: Final[Mapping[type[Exception], str]] = {
     TimeoutError: "dependency",
 }
 
+_BAD_BODY: Final = {"field": "body", "message": "must be valid JSON in UTF-8"}
+
 HTTP_PROBLEMS: Final[Mapping[int, Callable[[str], Problem]]] = {
-    HTTPStatus.BAD_REQUEST: MalformedRequest,
+    # FastAPI's answer to bytes that are not UTF-8, and to JSON nested or written out too deep to be read.
+    HTTPStatus.BAD_REQUEST: lambda _: MalformedRequest("body must be valid JSON in UTF-8", errors=[_BAD_BODY]),
     HTTPStatus.NOT_FOUND: lambda _: RouteNotFound("there is nothing at this address"),
     HTTPStatus.METHOD_NOT_ALLOWED: lambda _: MethodNotAllowed("this address does not answer that method"),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: RequestTooLarge,
     HTTPStatus.TOO_MANY_REQUESTS: TooManyRequests,
+}
+
+
+# Where pydantic's own words would help nobody outside Python, by its error type.
+_SENTENCES: Final[Mapping[str, str]] = {
+    "missing": "is required",
+    "string_type": "must be a text",
+    "string_unicode": "must not contain half of a surrogate pair",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "uuid_type": "must be a UUID",
+    "uuid_parsing": "must be a UUID",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be a JSON object",
+    "model_attributes_type": "must be a JSON object, sent with Content-Type: application/json",
 }
 
 
@@ -259,7 +279,7 @@ def problem_for_validation(error: RequestValidationError) -> MalformedRequest:
 
 def _field_error(item: Mapping[str, Any]) -> dict[str, str]:
     if item["type"] == "json_invalid":
-        return {"field": "body", "message": "must be valid JSON"}
+        return _BAD_BODY
     # The first part says where the field is (body, query, path): of interest only when nothing follows.
     location = item["loc"][1:] or item["loc"]
     return {
@@ -270,13 +290,11 @@ def _field_error(item: Mapping[str, Any]) -> dict[str, str]:
 
 def _sentence(kind: str, message: str) -> str:
     """Pydantic's message as the rest of a sentence that begins with the field's name."""
-    if kind == "missing":
-        return "is required"
-    message = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    for subject in ("Input", "String", "List", "Tuple", "Dictionary", "Value", "URL", "Data", "Set"):
-        if message.startswith(f"{subject} should "):
-            return message.replace(f"{subject} should", "must", 1)
-    return message
+    if kind in _SENTENCES:
+        return _SENTENCES[kind]
+    subject, should, rest = message.removeprefix("Value error, ").partition(" should ")
+    # "Input should be …", "String should have …"
+    return f"must {rest.replace(' after validation', '')}" if should and subject.isalpha() else message
 
 
 def _printable(text: str) -> str:
