@@ -128,7 +128,7 @@ def build_services(
 def token_verifier(settings: Settings, connection: BucketConnection) -> TokenVerifier:
     """Checks tokens as `spec.service.auth` says; the shared secret itself comes from the environment."""
     auth = connection.spec.service.auth
-    secret = None if settings.jwt_secret is None else settings.jwt_secret.get_secret_value()
+    secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret and not auth.jwks_url else None
     return TokenVerifier.configured(jwks_url=auth.jwks_url, secret=secret, issuer=auth.issuer, audience=auth.audience)
 
 

@@ -70,9 +70,12 @@ class Flows:
 
     async def sweep_references(self) -> int:
         """Forget references of messages that never came to be; answers how many."""
-        named = await self._media.reference_message_ids(ABANDONED_AFTER, SWEEP_BATCH)
-        abandoned = named - await self._messages.existing(named)
-        return await self._media.remove_references(abandoned) if abandoned else 0
+        named = await self._media.unsettled_message_ids(ABANDONED_AFTER, SWEEP_BATCH)
+        if not named:
+            return 0
+        existing = await self._messages.existing(named)
+        await self._media.settle_references(existing)
+        return await self._media.remove_references(named - existing)
 
     async def _complete(self, user_id: str, media_ids: Sequence[UUID]) -> None:
         """Confirm every media that is not completed; of several refusals the first in the sender's order is raised."""

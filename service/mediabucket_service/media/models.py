@@ -5,7 +5,19 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, ForeignKey, Index, LargeBinary, Text, func, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    Text,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -89,11 +101,18 @@ class MediaFile(SQLModel, table=True):
 
 
 class MediaReference(SQLModel, table=True):
-    """A message refers to a media: as long as it does, the media cannot be deleted."""
+    """A message refers to a media: as long as it does, the media cannot be deleted.
+
+    `settled`: the message is known to exist. A reference that stays unsettled belongs to a message that never came to be.
+    """
 
     __tablename__: ClassVar[str] = "media_references"
-    __table_args__ = (Index("media_references_of_message", "message_id"),)
+    __table_args__ = (
+        Index("media_references_of_message", "message_id"),
+        Index("media_references_unsettled", "created_at", postgresql_where=text("NOT settled")),
+    )
 
     media_id: UUID = Field(sa_column=Column(ForeignKey("media_files.media_id"), primary_key=True))
     message_id: UUID = Field(primary_key=True)
+    settled: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=text("false")))
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))

@@ -280,14 +280,21 @@ class MediaRepository:
             "DELETE FROM media_references WHERE message_id = ANY(%(message_ids)s)", {"message_ids": list(message_ids)}
         )
 
-    async def reference_message_ids(self, older_than_seconds: float, limit: int) -> set[UUID]:
-        """Messages that references older than this name."""
+    async def unsettled_message_ids(self, older_than_seconds: float, limit: int) -> set[UUID]:
+        """Messages that references older than this name, and that nobody has looked for yet."""
         rows = await self._database.fetch_all(
-            "SELECT DISTINCT message_id FROM media_references"
-            " WHERE created_at < now() - %(age)s * interval '1 second' LIMIT %(limit)s",
+            "SELECT message_id FROM media_references WHERE NOT settled"
+            " AND created_at < now() - %(age)s * interval '1 second' ORDER BY created_at LIMIT %(limit)s",
             {"age": older_than_seconds, "limit": limit},
         )
         return {row["message_id"] for row in rows}
+
+    async def settle_references(self, message_ids: Collection[UUID]) -> None:
+        """Remember that these messages exist."""
+        await self._database.execute(
+            "UPDATE media_references SET settled = true WHERE message_id = ANY(%(message_ids)s)",
+            {"message_ids": list(message_ids)},
+        )
 
     def _initiate_parameters(self, upload: NewUpload, stale_after_seconds: int) -> dict[str, Any]:
         return vars(upload) | {

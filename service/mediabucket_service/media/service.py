@@ -165,9 +165,13 @@ class MediaService:
         """Forget the references of messages that do not exist."""
         return await self._repository.remove_references(message_ids)
 
-    async def reference_message_ids(self, older_than: timedelta, limit: int) -> set[UUID]:
-        """Messages that references older than this name."""
-        return await self._repository.reference_message_ids(older_than.total_seconds(), limit)
+    async def unsettled_message_ids(self, older_than: timedelta, limit: int) -> set[UUID]:
+        """Messages that references older than this name, and that nobody has looked for yet."""
+        return await self._repository.unsettled_message_ids(older_than.total_seconds(), limit)
+
+    async def settle_references(self, message_ids: Collection[UUID]) -> None:
+        """Remember that these messages exist: their references stay."""
+        await self._repository.settle_references(message_ids)
 
     def _check_allowed(self, request: InitiateUpload) -> None:
         uploads = self._spec.uploads

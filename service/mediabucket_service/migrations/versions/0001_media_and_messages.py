@@ -110,6 +110,7 @@ def upgrade() -> None:
         "media_references",
         sa.Column("media_id", sa.Uuid(), nullable=False),
         sa.Column("message_id", sa.Uuid(), nullable=False),
+        sa.Column("settled", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(
             ["media_id"],
@@ -118,3 +119,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("media_id", "message_id"),
     )
     op.create_index("media_references_of_message", "media_references", ["message_id"], unique=False)
+    op.create_index(
+        "media_references_unsettled",
+        "media_references",
+        ["created_at"],
+        unique=False,
+        postgresql_where=sa.text("NOT settled"),
+    )
