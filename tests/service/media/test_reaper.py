@@ -1,0 +1,125 @@
+"""Every upload ends, row and bytes together."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from mediabucket_s3.errors import StoreUnavailable
+from mediabucket_s3.objects import BucketObjects
+from mediabucket_service.clock import utc_now
+from mediabucket_service.media import reaper as reaper_module
+from service_platform import MakePlatform, Platform
+from upload_client import File, UploadClient
+
+PICTURE = File(b"a picture" * 100)
+STALE = "expires_at = now() - interval '1 second'"
+
+
+async def test_an_abandoned_upload_expires_with_its_bytes(alice: UploadClient, platform: Platform) -> None:
+    ticket = await alice.begin(PICTURE)
+    await platform.change(ticket["media_id"], STALE)
+    await platform.reaper.clean_up()
+    assert (await alice.get(ticket["media_id"])).json()["status"] == "expired"
+    assert await platform.keys() == []
+    late = await alice.confirm(ticket["media_id"])
+    assert late.status_code == 410
+    assert late.json()["type"] == "urn:mediabucket:problem:upload-expired"
+    assert (await alice.upload(PICTURE))["media_id"] != ticket["media_id"]
+
+
+async def test_an_upload_that_is_being_confirmed_does_not_expire(alice: UploadClient, platform: Platform) -> None:
+    ticket = await alice.begin(PICTURE)
+    lease = "lease_owner = gen_random_uuid(), lease_until = now() + interval '1 minute'"
+    await platform.change(ticket["media_id"], f"{STALE}, {lease}")
+    await platform.reaper.clean_up()
+    assert (await platform.row(ticket["media_id"]))["status"] == "pending"
+
+
+async def test_initiating_again_keeps_an_upload_alive(alice: UploadClient, platform: Platform) -> None:
+    ticket = await alice.begin(PICTURE)
+    await platform.change(ticket["media_id"], STALE)
+    await alice.initiate(PICTURE)
+    await platform.reaper.clean_up()
+    assert (await alice.confirm(ticket["media_id"])).status_code == 200
+
+
+async def test_removal_is_retried_until_the_store_answers(
+    alice: UploadClient, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket = await alice.begin(PICTURE)
+    await platform.change(ticket["media_id"], STALE)
+
+    async def unavailable(*_: object) -> None:
+        raise StoreUnavailable("DeleteObject", "ServiceUnavailable", 503)
+
+    monkeypatch.setattr(BucketObjects, "delete", unavailable)
+    with pytest.raises(StoreUnavailable):
+        await platform.reaper.clean_up()
+    monkeypatch.undo()
+    row = await platform.row(ticket["media_id"])
+    assert (row["status"], row["bytes_removed_at"]) == ("expired", None)
+    await platform.reaper.clean_up()
+    assert (await platform.row(ticket["media_id"]))["bytes_removed_at"] is not None
+    assert await platform.keys() == []
+
+
+async def test_a_copy_left_by_a_dead_confirm_goes_with_the_upload(alice: UploadClient, platform: Platform) -> None:
+    ticket = await alice.begin(PICTURE)
+    row = await platform.row(ticket["media_id"])
+    await platform.objects.put(row["file_path"], PICTURE.content, "image/png")
+    await platform.change(ticket["media_id"], STALE)
+    await platform.reaper.clean_up()
+    assert await platform.keys() == []
+
+
+async def test_many_replicas_expire_each_upload_once(alice: UploadClient, platform: Platform) -> None:
+    for number in range(20):
+        ticket = (await alice.initiate(File(b"%d" % number))).json()
+        await platform.change(ticket["media_id"], STALE)
+    await asyncio.gather(*(platform.reaper.clean_up() for _ in range(5)))
+    rows = await platform.database.fetch_all(
+        "SELECT status, count(*) AS many FROM media_files WHERE bucket = %(bucket)s GROUP BY status",
+        {"bucket": platform.connection.bucket},
+    )
+    assert rows == [{"status": "expired", "many": 20}]
+
+
+async def test_bytes_that_land_late_are_swept(make_platform: MakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A PUT by a URL that is still alive, after the upload was confirmed: it changes nothing and it does not stay."""
+    async with make_platform() as platform:
+        alice = platform.user()
+        ticket = await alice.begin(PICTURE)
+        media = (await alice.confirm(ticket["media_id"])).json()
+        live = await alice.begin(File(b"still going on"))
+        assert (await alice.put(ticket, b"b picture" * 100)).status_code == 200
+        assert await platform.reaper.sweep() == 0, "young bytes may belong to an upload under way"
+
+        later = utc_now() + timedelta(hours=2)
+        monkeypatch.setattr(platform.reaper, "_now", lambda: later)
+        assert await platform.reaper.sweep() == 1
+        assert (await alice.download(media["url"])).content == PICTURE.content
+        assert f"pending/{live['media_id']}" in await platform.keys()
+
+
+async def test_one_replica_at_a_time_sweeps(platform: Platform) -> None:
+    repository = platform.reaper._repository
+    async with repository.sweep_lock() as first, repository.sweep_lock() as second:
+        assert (first, second) == (True, False)
+
+
+async def test_the_loop_outlives_a_failing_step(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reaper_module.random, "uniform", lambda *_: 0)
+    passes = 0
+
+    async def failing() -> None:
+        nonlocal passes
+        passes += 1
+        raise StoreUnavailable("ListObjectsV2", "ServiceUnavailable", 503)
+
+    monkeypatch.setattr(platform.reaper, "clean_up", failing)
+    task = asyncio.create_task(platform.reaper.run())
+    while passes < 3:
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
