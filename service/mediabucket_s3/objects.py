@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from mediabucket_api.connection import StoreConnection
 from mediabucket_s3.addressing import require_addressable
 from mediabucket_s3.connect import object_client
-from mediabucket_s3.errors import ObjectMissing, translated_s3_errors
+from mediabucket_s3.errors import ObjectMissing, StoreUnavailable, translated_s3_errors
 
 STREAM_CHUNK_BYTES: Final = 1024**2
 _SHA256_BYTES: Final = 32
@@ -93,21 +93,25 @@ class BucketObjects:
         """Copy inside the bucket, at most 5 GiB, and return the copy's ETag.
 
         Without `content_type` the copy keeps all metadata; with it the copy has this and `content_disposition` only.
+        `compute_sha256` asks the store to compute the copy's checksum: whether it did is for `head` to tell.
         Raises PreconditionFailed when the source's ETag is not `if_match`, ObjectMissing when it is gone.
         """
-        arguments: dict[str, Any] = {
-            "CopySource": {"Bucket": self.bucket, "Key": source},
-            "CopySourceIfMatch": _quoted(if_match),
-        }
-        if content_type is not None:
-            arguments |= {"MetadataDirective": "REPLACE", "ContentType": content_type}
-        if content_disposition is not None:
-            arguments["ContentDisposition"] = content_disposition
+        arguments: dict[str, Any] = _replaced_metadata(content_type, content_disposition)
         if compute_sha256:
             arguments["ChecksumAlgorithm"] = "SHA256"
         with translated_s3_errors("CopyObject", source):
-            answer = await self._client.copy_object(Bucket=self.bucket, Key=destination, **arguments)
-        return _unquoted(answer["CopyObjectResult"]["ETag"])
+            answer = await self._client.copy_object(
+                Bucket=self.bucket,
+                Key=destination,
+                CopySource={"Bucket": self.bucket, "Key": source},
+                CopySourceIfMatch=_quoted(if_match),
+                **arguments,
+            )
+        # A copy sends its status before it is done: only the ETag says that it ended well.
+        etag = answer.get("CopyObjectResult", {}).get("ETag")
+        if not etag:
+            raise StoreUnavailable("CopyObject", "NoResult", 200, "the store did not say that it copied", source)
+        return _unquoted(etag)
 
     async def stream(self, key: str, *, if_match: str) -> AsyncIterator[bytes]:
         """The object's bytes in chunks of at most 1 MiB, all of the state that `if_match` names.
@@ -170,6 +174,15 @@ class BucketObjects:
             if page is None:
                 return
             yield page
+
+
+def _replaced_metadata(content_type: str | None, content_disposition: str | None) -> dict[str, str]:
+    if content_type is None:
+        if content_disposition is not None:
+            raise ValueError("a copy that changes content_disposition must name its content_type too")
+        return {}
+    replaced = {"MetadataDirective": "REPLACE", "ContentType": content_type}
+    return replaced | ({"ContentDisposition": content_disposition} if content_disposition is not None else {})
 
 
 def _whole_sha256(answer: dict[str, Any]) -> bytes | None:
