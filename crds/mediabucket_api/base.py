@@ -2,15 +2,60 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
+# The key of a schema under which a type says in words what its pattern allows. Never part of a CRD.
+EXPECTED_KEY = "x-expected"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Annotation of a type with a pattern: what the pattern allows, as a person would say it."""
+
+    words: str
+
+    def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(core_schema) | {EXPECTED_KEY: self.words}
+
+
+@dataclass(frozen=True)
+class ListType:
+    """Annotation of a list: how Kubernetes merges it. Atomic: replaced as a whole.
+
+    https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy
+    """
+
+    kind: Literal["atomic", "set", "map"] = "atomic"
+    # Of a map only: the fields that identify an item.
+    keys: tuple[str, ...] = ()
+
+    def as_schema(self) -> dict[str, object]:
+        schema: dict[str, object] = {"x-kubernetes-list-type": self.kind}
+        return schema | {"x-kubernetes-list-map-keys": list(self.keys)} if self.keys else schema
+
+
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"),
+    Expected("a Kubernetes name: lower-case letters, digits, dashes and dots, with a letter or digit at both ends"),
+]
+# A namespace is a DNS label: https://datatracker.ietf.org/doc/html/rfc1123#section-2
+NamespaceName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"),
+    Expected("a namespace: at most 63 lower-case letters, digits and dashes, with a letter or digit at both ends"),
+]
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=253)]
-HttpUrl = Annotated[str, StringConstraints(min_length=8, max_length=2048, pattern=r"^https?://[^\s/?#]+[^\s]*$")]
+HttpUrl = Annotated[
+    str,
+    StringConstraints(min_length=8, max_length=2048, pattern=r"^https?://[^\s/?#]+[^\s]*$"),
+    Expected("a URL that starts with http:// or https:// and names a host"),
+]
 
 
 @dataclass(frozen=True)

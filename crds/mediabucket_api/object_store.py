@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
 
-from mediabucket_api.base import ApiModel, HttpUrl, Name, Rule
+from mediabucket_api.base import ApiModel, Expected, HttpUrl, ListType, Name, NamespaceName, Rule
 
 
 class AddressingStyle(StrEnum):
@@ -38,7 +38,7 @@ class Permission(StrEnum):
 
 
 class NamespacedSecretReference(ApiModel):
-    namespace: Name
+    namespace: NamespaceName
     name: Name
 
 
@@ -50,7 +50,7 @@ class Iam(ApiModel):
 class NamespaceSelector(ApiModel):
     """Which namespaces may use the store; empty: every one."""
 
-    match_names: Annotated[tuple[Name, ...], Field(max_length=256)] = ()
+    match_names: Annotated[tuple[NamespaceName, ...], Field(max_length=256), ListType("set")] = ()
     match_labels: Annotated[
         dict[
             Annotated[str, StringConstraints(max_length=317)],
@@ -79,13 +79,22 @@ class ObjectStoreSpec(ApiModel):
 
     endpoint: HttpUrl
     public_endpoint: HttpUrl | None = None
-    region: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9-]+$")] = "us-east-1"
+    region: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9-]+$"),
+        Expected("a region such as us-east-1: lower-case letters, digits and dashes"),
+    ] = "us-east-1"
     addressing_style: AddressingStyle = AddressingStyle.PATH
     provider: Provider = Provider.GENERIC
     credentials_secret_ref: NamespacedSecretReference
     iam: Iam = Iam()
-    ca_bundle: Annotated[str, StringConstraints(max_length=65_536, pattern=r"-----BEGIN CERTIFICATE-----")] | None = (
-        None
-    )
+    ca_bundle: (
+        Annotated[
+            str,
+            StringConstraints(max_length=65_536, pattern=r"-----BEGIN CERTIFICATE-----"),
+            Expected("certificates in PEM form: text with -----BEGIN CERTIFICATE-----, not a path"),
+        ]
+        | None
+    ) = None
     allowed_namespaces: NamespaceSelector = NamespaceSelector()
     limits: StoreLimits = StoreLimits()

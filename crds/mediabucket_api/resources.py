@@ -1,30 +1,40 @@
 """The two resources as a whole: metadata, spec and status together."""
 
 import uuid
-from typing import Literal
+from collections.abc import Sequence
+from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from mediabucket_api.base import ApiModel, Name
+from mediabucket_api.base import ApiModel, Name, NamespaceName, Rule
 from mediabucket_api.constants import API_VERSION
 from mediabucket_api.object_store import ObjectStoreSpec
 from mediabucket_api.spec import MediaBucketSpec, default_bucket_name
 from mediabucket_api.status import MediaBucketStatus, ObjectStoreStatus
 
 
-class Metadata(BaseModel):
+class Metadata(ApiModel):
     """The part of Kubernetes' ObjectMeta that this project reads; the rest is ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
     name: Name
-    namespace: Name = "default"
+    namespace: NamespaceName = "default"
     uid: str | None = None
     generation: int | None = None
     annotations: dict[str, str] = Field(default_factory=dict)
 
 
 class MediaBucket(ApiModel):
+    rules: ClassVar[Sequence[Rule]] = (
+        Rule(
+            # CEL cannot see the namespace: the shortest one and its dash leave 61 characters.
+            "has(self.spec.bucketName) || (self.metadata.name.size() <= 61 && !self.metadata.name.contains('.'))",
+            "a name with a dot, or longer than 61 characters, cannot be part of a bucket name: set spec.bucketName",
+            lambda resource: resource.spec.bucket_name is not None or fits_bucket_name(resource.metadata.name),
+        ),
+    )
+
     api_version: Literal["mediabucket.dev/v1alpha1"] = "mediabucket.dev/v1alpha1"
     kind: Literal["MediaBucket"] = "MediaBucket"
     metadata: Metadata
@@ -50,3 +60,8 @@ class ObjectStore(ApiModel):
     metadata: Metadata
     spec: ObjectStoreSpec
     status: ObjectStoreStatus = ObjectStoreStatus()
+
+
+def fits_bucket_name(name: str) -> bool:
+    """Whether a resource's name can be part of its default bucket name in the shortest of namespaces."""
+    return len(name) <= 61 and "." not in name

@@ -6,15 +6,33 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
 
-from mediabucket_api.base import ApiModel, HttpUrl, Name, Rule, ShortText, immutable, immutable_optional
+from mediabucket_api.base import (
+    ApiModel,
+    Expected,
+    HttpUrl,
+    ListType,
+    Name,
+    Rule,
+    ShortText,
+    immutable,
+    immutable_optional,
+)
 
 # No dot, underscore or capital: botocore silently leaves virtual-host addressing for such names.
-BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", max_length=63)]
+BucketName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", max_length=63),
+    Expected("3 to 63 lower-case letters, digits and dashes, with a letter or digit at both ends (no dots)"),
+]
 MimeType = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*$", max_length=127)
+    str,
+    StringConstraints(pattern=r"^[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*$", max_length=127),
+    Expected("one lower-case media type such as image/png, without wildcards and parameters"),
 ]
 Origin = Annotated[
-    str, StringConstraints(pattern=r"^(\*|https?://[A-Za-z0-9.*-]+(:([0-9]{1,5}|\*))?)$", max_length=253)
+    str,
+    StringConstraints(pattern=r"^(\*|https?://[A-Za-z0-9.*-]+(:([0-9]{1,5}|\*))?)$", max_length=253),
+    Expected("a web origin such as https://app.example.com or http://localhost:*, without path and final slash, or *"),
 ]
 
 DEFAULT_MIME_TYPES = (
@@ -129,7 +147,9 @@ class Uploads(ApiModel):
     )
 
     max_bytes: Annotated[int, Field(ge=1, le=MAX_SINGLE_PUT_BYTES)] = 104_857_600
-    allowed_mime_types: Annotated[tuple[MimeType, ...], Field(min_length=1, max_length=64)] = DEFAULT_MIME_TYPES
+    allowed_mime_types: Annotated[tuple[MimeType, ...], Field(min_length=1, max_length=64), ListType("set")] = (
+        DEFAULT_MIME_TYPES
+    )
     # AWS signs for at most seven days: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
     url_ttl_seconds: Annotated[int, Field(ge=1, le=604_800, alias="urlTTLSeconds")] = 300
     stale_after_seconds: Annotated[int, Field(ge=1, le=604_800)] = 3600
@@ -141,7 +161,7 @@ class Uploads(ApiModel):
 class Cors(ApiModel):
     """Which web pages may use the URLs and the API. Methods and headers follow from what the signer signs."""
 
-    allowed_origins: Annotated[tuple[Origin, ...], Field(max_length=64)] = ()
+    allowed_origins: Annotated[tuple[Origin, ...], Field(max_length=64), ListType("set")] = ()
     max_age_seconds: Annotated[int, Field(ge=0, le=86_400)] = 3600
 
 
@@ -167,8 +187,16 @@ class Encryption(ApiModel):
 class Tag(ApiModel):
     """A bucket tag: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Tag.html"""
 
-    key: Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9 _.:/=+@-]+$")]
-    value: Annotated[str, StringConstraints(max_length=256, pattern=r"^[A-Za-z0-9 _.:/=+@-]*$")]
+    key: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9 _.:/=+@-]+$"),
+        Expected("letters, digits, spaces and _ . : / = + @ -"),
+    ]
+    value: Annotated[
+        str,
+        StringConstraints(max_length=256, pattern=r"^[A-Za-z0-9 _.:/=+@-]*$"),
+        Expected("letters, digits, spaces and _ . : / = + @ -"),
+    ]
 
 
 class Cdn(ApiModel):
@@ -210,7 +238,9 @@ class Replicas(ApiModel):
 
 
 Quantity = Annotated[
-    str, StringConstraints(min_length=1, max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi)?$")
+    str,
+    StringConstraints(min_length=1, max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi)?$"),
+    Expected('a quantity in quotes such as "500m", "2" or "512Mi"'),
 ]
 
 
@@ -308,7 +338,7 @@ class MediaBucketSpec(ApiModel):
     lifecycle: Lifecycle = Lifecycle()
     encryption: Encryption = Encryption()
     versioning: Versioning = Versioning.DISABLED
-    tags: Annotated[tuple[Tag, ...], Field(max_length=40)] = ()
+    tags: Annotated[tuple[Tag, ...], Field(max_length=40), ListType("map", keys=("key",))] = ()
     credentials: Credentials = Credentials()
     service: Service = Service()
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from mediabucket_api.base import ApiModel, ShortText
+from mediabucket_api.base import ApiModel, Expected, ListType, ShortText
 
 
 class ConditionStatus(StrEnum):
@@ -40,7 +40,11 @@ class Condition(ApiModel):
 
     type: Annotated[str, StringConstraints(min_length=1, max_length=316)]
     status: ConditionStatus
-    reason: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9]*$", max_length=1024)]
+    reason: Annotated[
+        str,
+        StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9]*$", max_length=1024),
+        Expected("one word in CamelCase"),
+    ]
     message: Annotated[str, StringConstraints(max_length=32_768)] = ""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     last_transition_time: datetime
@@ -107,14 +111,14 @@ class MediaBucketStatus(ApiModel):
     bucket_name: Annotated[str, StringConstraints(max_length=63)] | None = None
     ownership: Ownership | None = None
     endpoint: Annotated[str, StringConstraints(max_length=2048)] | None = None
-    capabilities: Annotated[tuple[Capability, ...], Field(max_length=64)] = ()
-    lifecycle: Annotated[tuple[LifecycleRuleStatus, ...], Field(max_length=16)] = ()
+    capabilities: Annotated[tuple[Capability, ...], Field(max_length=64), ListType("map", keys=("name",))] = ()
+    lifecycle: Annotated[tuple[LifecycleRuleStatus, ...], Field(max_length=16), ListType("map", keys=("id",))] = ()
     credentials: CredentialsStatus | None = None
     service: ServiceStatus | None = None
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=32)] = ()
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=32), ListType("map", keys=("type",))] = ()
 
 
 class ObjectStoreStatus(ApiModel):
     observed_generation: Annotated[int, Field(ge=0)] | None = None
-    capabilities: Annotated[tuple[Capability, ...], Field(max_length=64)] = ()
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=16)] = ()
+    capabilities: Annotated[tuple[Capability, ...], Field(max_length=64), ListType("map", keys=("name",))] = ()
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16), ListType("map", keys=("type",))] = ()
