@@ -70,12 +70,12 @@ class Flows:
 
     async def sweep_references(self) -> int:
         """Forget references of messages that never came to be; answers how many."""
-        named = await self._media.unsettled_message_ids(ABANDONED_AFTER, SWEEP_BATCH)
-        if not named:
-            return 0
-        existing = await self._messages.existing(named)
-        await self._media.settle_references(existing)
-        return await self._media.remove_references(named - existing)
+        removed = 0
+        while named := await self._media.unsettled_message_ids(ABANDONED_AFTER, SWEEP_BATCH):
+            existing = await self._messages.existing(named)
+            await self._media.settle_references(existing)
+            removed += await self._media.remove_references(named - existing)
+        return removed
 
     async def _complete(self, user_id: str, media_ids: Sequence[UUID]) -> None:
         """Confirm every media that is not completed; of several refusals the first in the sender's order is raised."""
