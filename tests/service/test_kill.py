@@ -1,0 +1,106 @@
+"""Kill -9 between any two steps of confirm, then try again: same answer, one object, no leftovers (promise 6)."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from service_platform import MakePlatform, Platform
+from upload_client import JWT_SECRET, File, UploadClient
+
+PICTURE = File(b"a picture" * 100)
+SUPPORT = Path(__file__).parents[1] / "support"
+# The steps of a confirm by a streamed hash on a store that was found not to hash copies in this very confirm.
+STEPS = [
+    "lease", "head", "copy", "head", "delete", "stream", "copy", "complete", "delete", "delete", "answer",
+]  # fmt: skip
+REFUSAL_STEPS = ["lease", "head", "copy", "head", "delete", "stream", "fail", "delete", "delete", "delete", "answer"]
+
+
+@contextmanager
+def crashing_service(platform: Platform, crash_at: int, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A real server process that dies at one step; answers it and its URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    spec_file = log.with_suffix(".json")
+    data = platform.connection.to_config_map()
+    spec_file.write_text(data.pop("mediabucket.json"))
+    environment = os.environ | data | platform.connection.to_secret() | {
+        "MEDIABUCKET_FILE": str(spec_file),
+        "MEDIABUCKET_DATABASE_URL": platform.settings.database_url.get_secret_value(),
+        "MEDIABUCKET_JWT_SECRET": JWT_SECRET,
+        "MEDIABUCKET_CONFIRM_LEASE_SECONDS": "1",
+        "CRASH_AT": str(crash_at),
+        "CRASH_LOG": str(log),
+        "PYTHONPATH": str(SUPPORT),
+    }  # fmt: skip
+    command = [sys.executable, "-m", "uvicorn", "crashing_service:app", "--fd", str(listener.fileno())]
+    with listener:
+        process = subprocess.Popen(
+            [*command, "--log-level", "warning"], env=environment, pass_fds=[listener.fileno()], process_group=0
+        )
+        try:
+            yield process, f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+
+async def confirm_and_die(platform: Platform, media_id: str, crash_at: int, log: Path) -> list[str]:
+    """Let a service die while it confirms; answers the steps it reached."""
+    with crashing_service(platform, crash_at, log) as (process, url):
+        async with httpx.AsyncClient(base_url=url, timeout=20) as http:
+            with pytest.raises(httpx.TransportError):
+                await UploadClient(http, platform.store).confirm(media_id)
+        assert process.wait(10) == -signal.SIGKILL
+    return log.read_text().split()
+
+
+@pytest.mark.promise(6)
+@pytest.mark.parametrize("crash_at", range(1, len(STEPS) + 1), ids=[f"{n}-{step}" for n, step in enumerate(STEPS)])
+async def test_a_confirm_survives_kill_9(make_platform: MakePlatform, crash_at: int, tmp_path: Path) -> None:
+    async with make_platform() as platform:
+        alice = platform.user()
+        ticket = await alice.begin(PICTURE)
+        reached = await confirm_and_die(platform, ticket["media_id"], crash_at, tmp_path / "steps")
+        assert reached == STEPS[:crash_at]
+
+        answer = await alice.confirm(ticket["media_id"])
+        assert answer.status_code == 200
+        assert (await alice.download(answer.json()["url"])).content == PICTURE.content
+        row = await platform.row(ticket["media_id"])
+        assert [key for key in await platform.keys() if key.startswith("uploads/")] == [row["file_path"]]
+
+        await leftovers_removed(platform)
+        assert await platform.keys() == [row["file_path"]]
+        assert (await alice.initiate(PICTURE)).json()["media_id"] == ticket["media_id"]
+
+
+@pytest.mark.promise(6)
+@pytest.mark.parametrize(
+    "crash_at", range(7, len(REFUSAL_STEPS) + 1), ids=[f"{n}-{step}" for n, step in enumerate(REFUSAL_STEPS[6:], 6)]
+)
+async def test_a_refusal_survives_kill_9(make_platform: MakePlatform, crash_at: int, tmp_path: Path) -> None:
+    async with make_platform() as platform:
+        alice = platform.user()
+        ticket = (await alice.initiate(PICTURE)).json()
+        await alice.put(ticket, b"b picture" * 100)
+        reached = await confirm_and_die(platform, ticket["media_id"], crash_at, tmp_path / "steps")
+        assert reached == REFUSAL_STEPS[:crash_at]
+
+        assert (await alice.confirm(ticket["media_id"])).status_code == 422
+        await leftovers_removed(platform)
+        assert await platform.keys() == []
+
+
+async def leftovers_removed(platform: Platform) -> None:
+    """What the reaper does once the bytes are older than any upload under way."""
+    await platform.reaper.clean_up()
+    platform.reaper._floor = -platform.reaper._floor
+    await platform.reaper.sweep()
