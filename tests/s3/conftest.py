@@ -42,7 +42,7 @@ async def objects(bucket: BucketAdmin, connection: StoreConnection) -> AsyncIter
 
 @dataclass(frozen=True)
 class Answer:
-    """`raw` replaces the whole response: b"" closes the connection without one. None in `answers` never answers."""
+    """`raw` replaces the whole response: b"" closes the connection without one."""
 
     status: int = 200
     body: bytes = b""
@@ -52,11 +52,12 @@ class Answer:
 
 @dataclass
 class CannedStore:
-    """Answers every request alike and remembers the requests it had."""
+    """Answers every request alike, but those whose line starts as one in `answers`; remembers what it was asked."""
 
     answer: Answer | None
     tls: ssl.SSLContext | None = None
     requests: list[str] = field(default_factory=list)
+    answers: dict[str, Answer] = field(default_factory=dict)
     _released: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
@@ -106,18 +107,18 @@ class CannedStore:
         return Handler
 
     def _respond(self, handler: BaseHTTPRequestHandler) -> None:
-        if self.answer is None:
+        line = f"{handler.command} {handler.path}"
+        answer = next((answer for start, answer in self.answers.items() if line.startswith(start)), self.answer)
+        if answer is None:
             self._released.wait(10)
-            return
-        if self.answer.raw is not None:
-            handler.wfile.write(self.answer.raw)
-            return
-        handler.send_response(self.answer.status)
-        handler.send_header("Content-Type", self.answer.content_type)
-        handler.send_header("Content-Length", str(len(self.answer.body)))
-        handler.end_headers()
-        if handler.command != "HEAD":
-            handler.wfile.write(self.answer.body)
+        elif answer.raw is not None:
+            handler.wfile.write(answer.raw)
+        else:
+            handler.send_response(answer.status)
+            handler.send_header("Content-Type", answer.content_type)
+            handler.send_header("Content-Length", str(len(answer.body)))
+            handler.end_headers()
+            handler.wfile.write(b"" if handler.command == "HEAD" else answer.body)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -245,3 +246,27 @@ def test_dates_of_rules_are_in_the_zone_the_store_gave(bucket: BucketAdmin) -> N
     bucket.put_lifecycle(LIFECYCLE_RULES[2:])
     [rule] = bucket.get_lifecycle()
     assert datetime.fromisoformat(rule["Expiration"]["Date"]) == datetime(2030, 1, 1, tzinfo=UTC)
+
+
+def test_tags_that_the_store_refuses_at_creation_do_not_stop_it(
+    canned_store: Callable[..., Any], answer: Callable[..., Any]
+) -> None:
+    store = canned_store(answer(status=400, body=b"<Error><Code>MalformedXML</Code></Error>"))
+    with pytest.raises(InvalidRequest):
+        BucketAdmin.connect(store.connection, "some-bucket").create("us-east-1", {"team": "chat"})
+    assert store.requests == ["PUT /some-bucket", "PUT /some-bucket"]
+
+
+def test_a_creation_without_tags_is_refused_once(canned_store: Callable[..., Any], answer: Callable[..., Any]) -> None:
+    store = canned_store(answer(status=400, body=b"<Error><Code>InvalidBucketName</Code></Error>"))
+    with pytest.raises(InvalidRequest):
+        BucketAdmin.connect(store.connection, "some-bucket").create("us-east-1", {})
+    assert store.requests == ["PUT /some-bucket"]
+
+
+def test_a_store_without_versions_is_empty_when_it_lists_nothing(
+    canned_store: Callable[..., Any], answer: Callable[..., Any]
+) -> None:
+    store = canned_store(answer(status=200, body=b"<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>"))
+    store.answers["GET /some-bucket?versions"] = answer(status=501, body=b"<Error><Code>NotImplemented</Code></Error>")
+    assert BucketAdmin.connect(store.connection, "some-bucket").is_empty()

@@ -3,6 +3,7 @@
 import ipaddress
 import ssl
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -114,3 +115,13 @@ async def test_a_failing_call_is_tried_a_bounded_number_of_times(
         with pytest.raises(Throttled):
             await objects.delete("some/key")
     assert len(store.requests) == 2 + 2
+
+
+def test_clients_made_by_many_threads_at_once_all_work(
+    canned_store: Callable[..., Any], answer: Callable[..., Any]
+) -> None:
+    store = canned_store(answer(status=200))
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda number: BucketAdmin.connect(store.connection, f"b-{number}").exists(), range(24)))
+    assert found == [True] * 24
+    assert sorted(store.requests) == sorted(f"HEAD /b-{number}" for number in range(24))
