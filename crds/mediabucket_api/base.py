@@ -4,10 +4,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core.core_schema import no_info_after_validator_function
 
 # The key of a schema under which a type says in words what its pattern allows. Never part of a CRD.
 EXPECTED_KEY = "x-expected"
@@ -33,6 +41,17 @@ class ListType:
     kind: Literal["atomic", "set", "map"] = "atomic"
     # Of a map only: the fields that identify an item.
     keys: tuple[str, ...] = ()
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self._without_repeats, handler(source))
+
+    def _without_repeats(self, items: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The API server refuses a repeated item of a set, and a repeated key of a map."""
+        names = [", ".join(str(getattr(item, key)) for key in self.keys) if self.keys else item for item in items]
+        repeated = sorted({str(name) for name in names if names.count(name) > 1})
+        if repeated and self.kind != "atomic":
+            raise PydanticCustomError("repeated", "lists {items} more than once", {"items": ", ".join(repeated)})
+        return items
 
     def as_schema(self) -> dict[str, object]:
         schema: dict[str, object] = {"x-kubernetes-list-type": self.kind}
@@ -87,7 +106,12 @@ class ApiModel(BaseModel):
     """Base of every type that a manifest, a status or an output contains."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="forbid", frozen=True
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
     )
 
     rules: ClassVar[Sequence[Rule]] = ()

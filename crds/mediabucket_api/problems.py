@@ -58,6 +58,8 @@ def sentence(error: ErrorDetails, schema: Schema, *, hide_value: bool = False) -
     path: Path = error["loc"]
     if error["type"] == "extra_forbidden":
         return _unknown_field(str(path[-1]), schema_at(schema, path[:-1]))
+    if error["type"] == "repeated":
+        return f"{error['msg']}: keep one"
     node = schema_at(schema, path)
     if error["type"] == "missing":
         return f"is missing: expected {expected(node)}"

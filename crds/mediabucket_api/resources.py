@@ -26,6 +26,8 @@ class Metadata(ApiModel):
 
 
 class MediaBucket(ApiModel):
+    """A bucket for media, and the upload service in front of it."""
+
     rules: ClassVar[Sequence[Rule]] = (
         Rule(
             # CEL cannot see the namespace: the shortest one and its dash leave 61 characters.
@@ -55,6 +57,8 @@ class MediaBucket(ApiModel):
 
 
 class ObjectStore(ApiModel):
+    """An S3-compatible store that buckets are made on."""
+
     api_version: Literal["mediabucket.dev/v1alpha1"] = "mediabucket.dev/v1alpha1"
     kind: Literal["ObjectStore"] = "ObjectStore"
     metadata: Metadata

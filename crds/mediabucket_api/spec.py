@@ -6,17 +6,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
 
-from mediabucket_api.base import (
-    ApiModel,
-    Expected,
-    HttpUrl,
-    ListType,
-    Name,
-    Rule,
-    ShortText,
-    immutable,
-    immutable_optional,
-)
+from mediabucket_api.base import ApiModel, Expected, HttpUrl, ListType, Name, Rule, immutable, immutable_optional
+from mediabucket_api.workload import Service
 
 # No dot, underscore or capital: botocore silently leaves virtual-host addressing for such names.
 BucketName = Annotated[
@@ -101,40 +92,27 @@ class Versioning(StrEnum):
     SUSPENDED = "Suspended"
 
 
-class ServiceState(StrEnum):
-    ENABLED = "Enabled"
-    DISABLED = "Disabled"
-
-
-class ExposureType(StrEnum):
-    NONE = "None"
-    INGRESS = "Ingress"
-    HTTP_ROUTE = "HTTPRoute"
-
-
 class StoreReference(ApiModel):
     name: Name
-
-
-class SecretReference(ApiModel):
-    """A Secret in the MediaBucket's own namespace."""
-
-    name: Name
-    key: ShortText | None = None
+    """Name of an ObjectStore."""
 
 
 class Multipart(ApiModel):
     """When an upload is offered in parts, and how large a part is, in bytes."""
 
     min_bytes: Annotated[int, Field(ge=MIN_PART_BYTES, le=MAX_SINGLE_PUT_BYTES)] = 64 * 1024**2
+    """Files of at least this size are offered in parts."""
     part_bytes: Annotated[int, Field(ge=MIN_PART_BYTES, le=MAX_SINGLE_PUT_BYTES)] = 16 * 1024**2
+    """Size of each part but the last."""
 
 
 class UploadLimits(ApiModel):
     """Per user: how many uploads may be pending, and how many bytes may be stored and reserved."""
 
     pending_per_user: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Uploads that one user may have begun and not confirmed."""
     bytes_per_user: Annotated[int, Field(ge=1, le=2**53)] | None = None
+    """Bytes that one user may have stored and reserved."""
 
 
 class Uploads(ApiModel):
@@ -147,28 +125,40 @@ class Uploads(ApiModel):
     )
 
     max_bytes: Annotated[int, Field(ge=1, le=MAX_SINGLE_PUT_BYTES)] = 104_857_600
+    """Largest file accepted, in bytes. The size is signed into the upload URL."""
     allowed_mime_types: Annotated[tuple[MimeType, ...], Field(min_length=1, max_length=64), ListType("set")] = (
         DEFAULT_MIME_TYPES
     )
+    """Types accepted. The type is signed into the upload URL."""
     # AWS signs for at most seven days: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
     url_ttl_seconds: Annotated[int, Field(ge=1, le=604_800, alias="urlTTLSeconds")] = 300
+    """How long an upload URL works."""
     stale_after_seconds: Annotated[int, Field(ge=1, le=604_800)] = 3600
+    """When an upload that was never confirmed expires, row and bytes."""
     integrity: Integrity = Integrity.VERIFIED
+    """Verified: SHA-256 is proved at confirm. Signed: the store itself also refuses other bytes and a second PUT."""
     multipart: Multipart = Multipart()
+    """How large files are cut."""
     limits: UploadLimits = UploadLimits()
+    """What one user may hold."""
 
 
 class Cors(ApiModel):
     """Which web pages may use the URLs and the API. Methods and headers follow from what the signer signs."""
 
     allowed_origins: Annotated[tuple[Origin, ...], Field(max_length=64), ListType("set")] = ()
+    """Origins of the web pages that may upload; none: only programs outside a browser."""
     max_age_seconds: Annotated[int, Field(ge=0, le=86_400)] = 3600
+    """How long a browser may remember a preflight."""
 
 
 class Lifecycle(ApiModel):
     expire_pending_days: Annotated[int, Field(ge=1, le=365)] = 1
+    """Age at which the store removes what was uploaded and never confirmed."""
     abort_incomplete_multipart_days: Annotated[int, Field(ge=1, le=365)] = 1
+    """Age at which the store aborts multipart uploads."""
     expire_noncurrent_days: Annotated[int, Field(ge=1, le=3650)] | None = None
+    """Age at which old versions go; needs versioning."""
 
 
 class Encryption(ApiModel):
@@ -181,7 +171,9 @@ class Encryption(ApiModel):
     )
 
     type: EncryptionType = EncryptionType.NONE
+    """SSES3: keys of the store. SSEKMS: a key of a key management service."""
     kms_key_id: Annotated[str, StringConstraints(min_length=1, max_length=2048)] | None = None
+    """Key id or ARN, with type SSEKMS only."""
 
 
 class Tag(ApiModel):
@@ -192,15 +184,18 @@ class Tag(ApiModel):
         StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9 _.:/=+@-]+$"),
         Expected("letters, digits, spaces and _ . : / = + @ -"),
     ]
+    """Unique within the bucket."""
     value: Annotated[
         str,
         StringConstraints(max_length=256, pattern=r"^[A-Za-z0-9 _.:/=+@-]*$"),
         Expected("letters, digits, spaces and _ . : / = + @ -"),
     ]
+    """May be empty."""
 
 
 class Cdn(ApiModel):
     base_url: HttpUrl | None = None
+    """Where media are served from, instead of signed URLs of the store."""
 
     def url_of(self, key: str) -> str | None:
         """The CDN's URL of a published key; None without a CDN."""
@@ -217,93 +212,19 @@ class Rotation(ApiModel):
     )
 
     interval_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    """Age at which an access key is replaced."""
     overlap_hours: Annotated[int, Field(ge=1, le=720)] = 24
+    """How long the old key still works beside the new one."""
 
 
 class Credentials(ApiModel):
     rotation: Rotation = Rotation()
-
-
-class Replicas(ApiModel):
-    rules: ClassVar[Sequence[Rule]] = (
-        Rule(
-            "self.min <= self.max",
-            "replicas.min must not exceed replicas.max",
-            lambda replicas: replicas.min <= replicas.max,
-        ),
-    )
-
-    min: Annotated[int, Field(ge=1, le=100)] = 2
-    max: Annotated[int, Field(ge=1, le=100)] = 6
-
-
-Quantity = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi)?$"),
-    Expected('a quantity in quotes such as "500m", "2" or "512Mi"'),
-]
-
-
-class ResourceAmounts(ApiModel):
-    cpu: Quantity | None = None
-    memory: Quantity | None = None
-
-
-class Resources(ApiModel):
-    requests: ResourceAmounts = ResourceAmounts(cpu="50m", memory="128Mi")
-    limits: ResourceAmounts = ResourceAmounts(memory="512Mi")
-
-
-class SecretSource(ApiModel):
-    """Where a connection URL comes from: the key `url` of a Secret unless the reference names another."""
-
-    secret_ref: SecretReference | None = None
-
-
-class Auth(ApiModel):
-    """How bearer tokens are checked: by a JWKS (RFC 7517) or by a shared secret (HS256)."""
-
-    rules: ClassVar[Sequence[Rule]] = (
-        Rule(
-            "!(has(self.jwksUrl) && has(self.secretRef))",
-            "jwksUrl and secretRef exclude each other: tokens are checked by one of them",
-            lambda auth: auth.jwks_url is None or auth.secret_ref is None,
-        ),
-    )
-
-    jwks_url: HttpUrl | None = None
-    secret_ref: SecretReference | None = None
-    issuer: ShortText | None = None
-    audience: ShortText | None = None
-
-
-class Exposure(ApiModel):
-    rules: ClassVar[Sequence[Rule]] = (
-        Rule(
-            "(self.type == 'None') != has(self.host)",
-            "host is required with type Ingress or HTTPRoute and refused with type None",
-            lambda exposure: (exposure.type == ExposureType.NONE) != (exposure.host is not None),
-        ),
-    )
-
-    type: ExposureType = ExposureType.NONE
-    host: Name | None = None
-
-
-class Service(ApiModel):
-    """The upload service as a workload."""
-
-    state: ServiceState = ServiceState.ENABLED
-    replicas: Replicas = Replicas()
-    image: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
-    resources: Resources = Resources()
-    database: SecretSource = SecretSource()
-    messages: SecretSource = SecretSource()
-    auth: Auth = Auth()
-    exposure: Exposure = Exposure()
+    """When the access key of the bucket is replaced."""
 
 
 class MediaBucketSpec(ApiModel):
+    """What the bucket and the upload service shall be."""
+
     rules: ClassVar[Sequence[Rule]] = (
         immutable("storeRef"),
         immutable_optional("bucketName"),
@@ -324,23 +245,41 @@ class MediaBucketSpec(ApiModel):
     )
 
     store_ref: StoreReference
+    """The ObjectStore that the bucket is made on. Immutable."""
     bucket_name: BucketName | None = None
+    """Default: namespace, dash, name. Immutable."""
     management_policy: ManagementPolicy = ManagementPolicy.MANAGE
+    """Observe: report what would change and write nothing. Pause: do nothing."""
     adoption_policy: AdoptionPolicy = AdoptionPolicy.IF_TAGGED_OURS
+    """What to do with a bucket that exists already. IfTaggedOurs: take it when its tags name this resource."""
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
+    """What becomes of the bucket when this resource is deleted."""
     drift_policy: DriftPolicy = DriftPolicy.CORRECT
+    """What to do when somebody changed the bucket by hand."""
     resync_interval_seconds: Annotated[int, Field(ge=30, le=86_400)] = 300
+    """How often the bucket is compared with this spec, jittered."""
     uploads: Uploads = Uploads()
+    """What may be uploaded, and how."""
     public_access: PublicAccess = PublicAccess.BLOCKED
+    """PublicRead: anybody may read confirmed media, and nothing else."""
     cdn: Cdn = Cdn()
+    """A content delivery network in front of confirmed media."""
     require_tls: Annotated[Switch, Field(alias="requireTLS")] = Switch.ENFORCED
+    """Enforced: the store refuses plain HTTP."""
     cors: Cors = Cors()
+    """Which web pages may upload."""
     lifecycle: Lifecycle = Lifecycle()
+    """What the store removes by itself."""
     encryption: Encryption = Encryption()
+    """Encryption at rest by the store."""
     versioning: Versioning = Versioning.DISABLED
+    """Whether the store keeps old versions. Never back to Disabled."""
     tags: Annotated[tuple[Tag, ...], Field(max_length=40), ListType("map", keys=("key",))] = ()
+    """Tags of the bucket, beside those that name its owner."""
     credentials: Credentials = Credentials()
+    """The access key of the bucket, which applications use."""
     service: Service = Service()
+    """The upload service in front of the bucket."""
 
 
 def default_bucket_name(namespace: str, name: str) -> str:

@@ -39,15 +39,21 @@ class Condition(ApiModel):
     """https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md"""
 
     type: Annotated[str, StringConstraints(min_length=1, max_length=316)]
+    """Unique within the list."""
     status: ConditionStatus
+    """Whether the condition holds."""
     reason: Annotated[
         str,
         StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9]*$", max_length=1024),
         Expected("one word in CamelCase"),
     ]
+    """One word for programs."""
     message: Annotated[str, StringConstraints(max_length=32_768)] = ""
+    """A sentence for people, with what to do."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The generation of the resource that this is about."""
     last_transition_time: datetime
+    """When status last flipped."""
 
 
 class CapabilityVerdict(StrEnum):
@@ -58,9 +64,13 @@ class CapabilityVerdict(StrEnum):
 
 class Capability(ApiModel):
     name: ShortText
+    """What was tried."""
     verdict: CapabilityVerdict
+    """Enforced: the store does it. Ignored: it accepts the request and does nothing. Unsupported: it refuses."""
     evidence: Annotated[str, StringConstraints(max_length=1024)] = ""
+    """What the store answered."""
     probed_at: datetime
+    """When it was tried."""
 
 
 class OwnershipState(StrEnum):
@@ -76,7 +86,9 @@ class OwnershipOrigin(StrEnum):
 
 class Ownership(ApiModel):
     state: OwnershipState
+    """Claimed: announced before the bucket is made. Foreign: it belongs to somebody else."""
     origin: OwnershipOrigin | None = None
+    """An adopted bucket is never destroyed."""
 
 
 class Enforcer(StrEnum):
@@ -89,36 +101,62 @@ class Enforcer(StrEnum):
 
 class LifecycleRuleStatus(ApiModel):
     id: ShortText
+    """Name of the rule."""
     enforced_by: Enforcer
+    """Nobody: the store dropped it and the service cannot stand in."""
     reason: Annotated[str, StringConstraints(max_length=1024)] = ""
+    """Why not the store."""
 
 
 class CredentialsStatus(ApiModel):
     access_key_id: ShortText | None = None
+    """The access key in use."""
     issued_at: datetime | None = None
+    """When it was made."""
     rotate_after: datetime | None = None
+    """When it is replaced."""
     retiring_key_id: ShortText | None = None
+    """The access key before it, which still works."""
     retire_after: datetime | None = None
+    """When that one stops working."""
 
 
 class ServiceStatus(ApiModel):
     url: Annotated[str, StringConstraints(max_length=2048)] | None = None
+    """Where the upload API is reached."""
     ready_replicas: Annotated[int, Field(ge=0)] = 0
+    """Replicas that answer."""
 
 
 class MediaBucketStatus(ApiModel):
+    """What was found and done, by observation only."""
+
     observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The generation of the resource that this status is about."""
     bucket_name: Annotated[str, StringConstraints(max_length=63)] | None = None
+    """The bucket that was claimed."""
     ownership: Ownership | None = None
+    """Whose the bucket is."""
     endpoint: Annotated[str, StringConstraints(max_length=2048)] | None = None
+    """The store that the bucket is on."""
     capabilities: Annotated[tuple[Capability, ...], Field(max_length=64), ListType("map", keys=("name",))] = ()
+    """What the store was found to do."""
     lifecycle: Annotated[tuple[LifecycleRuleStatus, ...], Field(max_length=16), ListType("map", keys=("id",))] = ()
+    """Who carries out which lifecycle rule."""
     credentials: CredentialsStatus | None = None
+    """The bucket's own access key."""
     service: ServiceStatus | None = None
+    """The upload service."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=32), ListType("map", keys=("type",))] = ()
+    """Ready is the summary of all others."""
 
 
 class ObjectStoreStatus(ApiModel):
+    """What was found, by observation only."""
+
     observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The generation of the resource that this status is about."""
     capabilities: Annotated[tuple[Capability, ...], Field(max_length=64), ListType("map", keys=("name",))] = ()
+    """What the store was found to do."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16), ListType("map", keys=("type",))] = ()
+    """Ready is the summary of all others."""
