@@ -246,3 +246,12 @@ async def test_nothing_is_listed_from_a_bucket_that_is_not_there(connection: Sto
         with pytest.raises(S3Error) as caught:
             [entry async for entry in objects.list("pending/")]
     assert type(caught.value) is BucketMissing
+
+
+async def test_writing_to_a_bucket_that_is_not_there_creates_none(
+    connection: StoreConnection, admin: BucketAdmin
+) -> None:
+    async with BucketObjects.connect(connection, admin.bucket) as objects:
+        with pytest.raises(BucketMissing):
+            await objects.put("pending/a", CONTENT, "text/plain")
+    assert not admin.exists()
