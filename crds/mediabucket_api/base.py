@@ -33,12 +33,12 @@ class Expected:
 
 @dataclass(frozen=True)
 class ListType:
-    """Annotation of a list: how Kubernetes merges it. Atomic: replaced as a whole.
+    """Annotation of a list: how Kubernetes merges it, and that nothing is in it twice.
 
     https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy
     """
 
-    kind: Literal["atomic", "set", "map"] = "atomic"
+    kind: Literal["set", "map"]
     # Of a map only: the fields that identify an item.
     keys: tuple[str, ...] = ()
 
@@ -49,7 +49,7 @@ class ListType:
         """The API server refuses a repeated item of a set, and a repeated key of a map."""
         names = [", ".join(str(getattr(item, key)) for key in self.keys) if self.keys else item for item in items]
         repeated = sorted({str(name) for name in names if names.count(name) > 1})
-        if repeated and self.kind != "atomic":
+        if repeated:
             raise PydanticCustomError("repeated", "lists {items} more than once", {"items": ", ".join(repeated)})
         return items
 

@@ -65,7 +65,7 @@ def type_schema(annotation: Any, metadata: tuple[object, ...] = ()) -> Schema:
     schema = _json_schema(annotation, metadata)
     if origin is tuple:
         schema["items"] = type_schema(get_args(annotation)[0])
-        list_type = next((mark for mark in metadata if isinstance(mark, ListType)), ListType())
+        (list_type,) = (mark for mark in metadata if isinstance(mark, ListType))
         return schema | list_type.as_schema()
     if origin is dict:
         schema["additionalProperties"] = type_schema(get_args(annotation)[1])

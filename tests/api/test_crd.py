@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from api_server import schemas, with_defaults
 
 from mediabucket_api.crd import HEADER, crd_documents, crd_files
 from mediabucket_api.resources import MediaBucket, ObjectStore
@@ -17,31 +17,11 @@ DOCUMENTS = {document["spec"]["names"]["kind"]: document for document in crd_doc
 ROOTS = {kind: document["spec"]["versions"][0]["schema"]["openAPIV3Schema"] for kind, document in DOCUMENTS.items()}
 
 
-def schemas(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    yield path, schema
-    for name, inner in schema.get("properties", {}).items():
-        yield from schemas(inner, f"{path}.{name}")
-    if "items" in schema:
-        yield from schemas(schema["items"], f"{path}[]")
-    if "additionalProperties" in schema:
-        yield from schemas(schema["additionalProperties"], f"{path}{{}}")
-
-
 NODES = {path: node for kind, root in ROOTS.items() for path, node in schemas(root, kind)}
 
 
 def node_at(kind: str, path: str) -> dict[str, Any]:
     return NODES[kind + path]
-
-
-def with_defaults(schema: dict[str, Any], value: Any) -> Any:
-    """What the API server makes of a value: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#defaulting"""
-    if isinstance(value, list):
-        return [with_defaults(schema["items"], item) for item in value]
-    if not isinstance(value, dict) or "properties" not in schema:
-        return value
-    defaults = {name: inner["default"] for name, inner in schema["properties"].items() if "default" in inner}
-    return {name: with_defaults(schema["properties"][name], item) for name, item in (defaults | value).items()}
 
 
 @pytest.mark.parametrize(("name", "content"), crd_files().items(), ids=list(crd_files()))
