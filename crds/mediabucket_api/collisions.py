@@ -4,18 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from pydantic import TypeAdapter, ValidationError
-
 from mediabucket_api.constants import MEDIA_BUCKET_KIND, OBJECT_STORE_KIND
 from mediabucket_api.problems import expected, one_of
 from mediabucket_api.resources import fits_bucket_name
 from mediabucket_api.schema import type_schema
-from mediabucket_api.spec import BucketName, default_bucket_name
+from mediabucket_api.spec import MAX_BUCKET_NAME_CHARACTERS, BucketName, default_bucket_name
 from mediabucket_api.yaml_documents import Path
 
 Finding = tuple[Path, str]
-
-_BUCKET_NAME = TypeAdapter[str](BucketName)
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class Identity:
         kind, name = _text_at(value, "kind"), _text_at(value, "metadata", "name")
         namespace = "" if kind == OBJECT_STORE_KIND else _text_at(value, "metadata", "namespace") or "default"
         bucket = _text_at(value, "spec", "bucketName")
-        default = default_bucket_name(namespace, name) if name else ""
+        default = default_bucket_name(namespace, name) if name and kind == MEDIA_BUCKET_KIND else ""
         store = _text_at(value, "spec", "storeRef", "name")
         return cls(document, kind, namespace, name, store, bucket or default, not bucket)
 
@@ -49,7 +45,7 @@ def collisions(identities: Sequence[Identity]) -> Iterator[tuple[int, Finding]]:
     yield from _same_resource_twice(identities)
     yield from _same_bucket_twice(identities)
     yield from _unknown_stores(identities)
-    yield from _impossible_default_names(identities)
+    yield from _default_names_too_long(identities)
 
 
 def _same_resource_twice(identities: Sequence[Identity]) -> Iterator[tuple[int, Finding]]:
@@ -72,14 +68,11 @@ def _same_bucket_twice(identities: Sequence[Identity]) -> Iterator[tuple[int, Fi
             continue
         other = first.setdefault((identity.store, identity.bucket), identity)
         if (identity.namespace, identity.name) != (other.namespace, other.name):
-            yield (
-                index,
-                (
-                    ("spec", "bucketName"),
-                    f"gives bucket {identity.bucket} on store {identity.store} a second owner "
-                    f"beside {other.label} in document {other.document}: name another bucket",
-                ),
+            message = (
+                f"gives bucket {identity.bucket} on store {identity.store} a second owner "
+                f"beside {other.label} in document {other.document}: name another bucket"
             )
+            yield index, (("spec", "bucketName"), message)
 
 
 def _unknown_stores(identities: Sequence[Identity]) -> Iterator[tuple[int, Finding]]:
@@ -87,35 +80,20 @@ def _unknown_stores(identities: Sequence[Identity]) -> Iterator[tuple[int, Findi
     stores = [identity.name for identity in identities if identity.kind == OBJECT_STORE_KIND and identity.name]
     for index, identity in enumerate(identities):
         if stores and identity.kind == MEDIA_BUCKET_KIND and identity.store and identity.store not in stores:
-            yield (
-                index,
-                (
-                    ("spec", "storeRef", "name"),
-                    f'is "{identity.store}": expected an ObjectStore of this file, {one_of(stores)}',
-                ),
-            )
+            message = f'is "{identity.store}": expected an ObjectStore of this file, {one_of(stores)}'
+            yield index, (("spec", "storeRef", "name"), message)
 
 
-def _impossible_default_names(identities: Sequence[Identity]) -> Iterator[tuple[int, Finding]]:
+def _default_names_too_long(identities: Sequence[Identity]) -> Iterator[tuple[int, Finding]]:
+    """Where the name alone would fit: otherwise a rule of the MediaBucket has said so already."""
     for index, identity in enumerate(identities):
-        if (
-            identity.kind != MEDIA_BUCKET_KIND
-            or not identity.bucket_is_default
-            or not fits_bucket_name(identity.name)
-            or not identity.name
-        ):
-            continue
-        try:
-            _BUCKET_NAME.validate_python(identity.bucket)
-        except ValidationError:
-            yield (
-                index,
-                (
-                    ("metadata", "name"),
-                    f"gives the bucket name {identity.bucket} ({len(identity.bucket)} characters): "
-                    f"expected {expected(type_schema(BucketName))}; set spec.bucketName",
-                ),
+        length = len(identity.bucket)
+        if identity.bucket_is_default and length > MAX_BUCKET_NAME_CHARACTERS and fits_bucket_name(identity.name):
+            message = (
+                f"gives the bucket name {identity.bucket} ({length} characters): "
+                f"expected {expected(type_schema(BucketName))}; set spec.bucketName"
             )
+            yield index, (("metadata", "name"), message)
 
 
 def _text_at(value: Any, *path: str) -> str:

@@ -115,4 +115,4 @@ class BucketConnection(BaseModel):
 
 def _spec_text(environment: Mapping[str, str]) -> str:
     inline = environment.get(SPEC_KEY)
-    return inline if inline else Path(environment[SPEC_FILE_VARIABLE]).read_text()
+    return inline if inline else Path(environment[SPEC_FILE_VARIABLE]).read_text(encoding="utf-8")

@@ -9,10 +9,11 @@ from pydantic import Field, StringConstraints
 from mediabucket_api.base import ApiModel, Expected, HttpUrl, ListType, Name, Rule, immutable, immutable_optional
 from mediabucket_api.workload import Service
 
+MAX_BUCKET_NAME_CHARACTERS = 63
 # No dot, underscore or capital: botocore silently leaves virtual-host addressing for such names.
 BucketName = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", max_length=63),
+    StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", max_length=MAX_BUCKET_NAME_CHARACTERS),
     Expected("3 to 63 lower-case letters, digits and dashes, with a letter or digit at both ends (no dots)"),
 ]
 MimeType = Annotated[

@@ -58,7 +58,7 @@ def read_documents(text: str) -> list[Document]:
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error) from error
     except yaml.reader.ReaderError as error:
-        raise YamlInvalid(f"character {error.character!r} is not allowed in YAML: {error.reason}", None) from error
+        raise YamlInvalid(f"not YAML: {error.reason} (character {error.character!r})", None) from error
     numbered = ((number, node) for number, node in enumerate(nodes, start=1) if not _is_empty(node))
     return [_DocumentReader(number).read(node) for number, node in numbered]
 
