@@ -57,10 +57,7 @@ class NamespaceSelector(ApiModel):
     match_names: Annotated[tuple[NamespaceName, ...], Field(max_length=256), ListType("set")] = ()
     """Names of namespaces."""
     match_labels: Annotated[
-        dict[
-            Annotated[str, StringConstraints(max_length=317)],
-            Annotated[str, StringConstraints(max_length=63)],
-        ],
+        dict[str, Annotated[str, StringConstraints(max_length=63)]],
         Field(max_length=32),
     ] = Field(default_factory=dict)
     """Labels that a namespace must carry, all of them."""

@@ -51,6 +51,12 @@ BAD: list[tuple[str, str, str, str]] = [
     ("no spec", media_bucket().split("spec:")[0], "spec", "is missing: expected a mapping with storeRef"),
     ("spec is text", media_bucket().split("spec:")[0] + "spec: later", "spec", 'is "later": expected a mapping with'),
     ("misspelt root field", media_bucket() + "specs: {}\n", "specs", "is not a field: did you mean spec?"),
+    (
+        "generation in words",
+        media_bucket().replace("name: chat", "name: chat, generation: one"),
+        "metadata.generation",
+        'is "one": expected a whole number',
+    ),
     # the names of buckets
     ("bucket with a dot", media_bucket("bucketName: a.b"), "spec.bucketName", 'is "a.b": expected 3 to 63 lower-case'),
     ("bucket too short", media_bucket("bucketName: ab"), "spec.bucketName", "expected 3 to 63 lower-case letters"),
@@ -334,6 +340,12 @@ BAD: list[tuple[str, str, str, str]] = [
         object_store().split("  cred")[0],
         "spec.credentialsSecretRef",
         "is missing: expected a mapping with namespace and name",
+    ),
+    (
+        "label value too long",
+        object_store(f"allowedNamespaces: {{matchLabels: {{team: {'a' * 64}}}}}"),
+        "spec.allowedNamespaces.matchLabels.team",
+        "(64 characters): expected text of at most 63 characters",
     ),
     # a Secret
     (
