@@ -1,0 +1,120 @@
+"""`mediabucket dev`: a manifest served on this machine until Ctrl-C."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from mediabucket_api.problems import ManifestInvalid
+from mediabucket_cli import data_directory
+from mediabucket_cli.dev_panel import print_panel, write_ready_file
+from mediabucket_cli.development_platform import PREFERRED_PORT, DevelopmentPlatform
+from mediabucket_cli.embedded.processes import ServerFailed
+from mediabucket_cli.errors import CommandFailed
+from mediabucket_cli.stop_signals import StopRequested, ignore_stop_requests, stop_requests
+from mediabucket_s3.errors import S3Error
+
+_EXAMPLE = Path("examples/chat-media.yaml")
+_TICK_SECONDS = 0.25
+
+
+def dev(
+    manifest: Annotated[Path, typer.Option("-f", "--file", help="The manifest to serve.")] = _EXAMPLE,
+    data: Annotated[
+        Path | None, typer.Option(help=f"Where data are kept between runs; {data_directory.DEFAULT} if not given.")
+    ] = None,
+    ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Keep nothing.")] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65_535, help=f"Port of the API, 0 for any free one; {PREFERRED_PORT} if it is free."),
+    ] = None,
+    ready_file: Annotated[
+        Path | None, typer.Option(help="Write URLs and credentials there as JSON once the API serves.")
+    ] = None,
+) -> None:
+    """Run a store, a database and the upload API of a manifest on this machine."""
+    console = Console()
+    if ephemeral and data is not None:
+        raise typer.BadParameter("--ephemeral and --data exclude each other")
+    with stop_requests(), suppress(StopRequested), _directory(data, ephemeral=ephemeral) as directory:
+        platform = DevelopmentPlatform(
+            manifest, directory, port=port, durable=not ephemeral, report=lambda event: _tell(console, event)
+        )
+        try:
+            watched = WatchedFile(manifest)
+            platform.start()
+            print_panel(console, platform)
+            _serve(platform, watched, console, ready_file)
+        finally:
+            ignore_stop_requests()
+            platform.stop()
+            if ready_file is not None:
+                ready_file.unlink(missing_ok=True)
+
+
+class WatchedFile:
+    """A file that editors replace, truncate and write in pieces."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen = self._latest = self._content()
+
+    def changed(self) -> bool:
+        """Whether it is different since the last time, and has been the same for two calls."""
+        content = self._content()
+        settled = content == self._latest
+        self._latest = content
+        if not settled or content == self._seen:
+            return False
+        self._seen = content
+        return True
+
+    def _content(self) -> bytes | None:
+        try:
+            return self._path.read_bytes()
+        except OSError:
+            return None
+
+
+@contextmanager
+def _directory(data: Path | None, *, ephemeral: bool) -> Iterator[Path]:
+    if not ephemeral:
+        yield data or data_directory.DEFAULT
+        return
+    temporary = Path(tempfile.mkdtemp(prefix="mediabucket-"))
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary)
+
+
+def _serve(platform: DevelopmentPlatform, manifest: WatchedFile, console: Console, ready_file: Path | None) -> None:
+    """Look after the platform and follow its manifest until something ends it."""
+    told: int | None = None
+    while True:
+        if ready_file is not None and told != platform.service.process_id:
+            told = platform.service.process_id
+            write_ready_file(ready_file, platform)
+        time.sleep(_TICK_SECONDS)
+        platform.look_after()
+        if manifest.changed():
+            _follow(platform, console)
+
+
+def _follow(platform: DevelopmentPlatform, console: Console) -> None:
+    """Apply the changed manifest; with one that is no good everything stays as it was."""
+    try:
+        platform.apply_manifest()
+    except (ManifestInvalid, CommandFailed, ServerFailed, S3Error) as error:
+        _tell(console, f"the changed manifest is not applied:\n{error}", style="red")
+
+
+def _tell(console: Console, event: str, style: str = "") -> None:
+    console.print(Text(event, style=style), soft_wrap=True)

@@ -1,0 +1,37 @@
+"""The `mediabucket` command: its subcommands, and how their failures are told."""
+
+import sys
+from contextlib import suppress
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from mediabucket_api.problems import ManifestInvalid
+from mediabucket_cli.embedded.locks import DirectoryInUse
+from mediabucket_cli.embedded.processes import ServerFailed
+from mediabucket_cli.errors import CommandFailed
+from mediabucket_cli.token import token
+from mediabucket_s3.errors import S3Error
+
+EXPECTED_FAILURES = (CommandFailed, DirectoryInUse, ManifestInvalid, S3Error, ServerFailed)
+
+app = typer.Typer(
+    help="Direct-to-store media uploads: one manifest sets up the bucket and the upload API in front of it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(token)
+with suppress(ImportError):
+    from mediabucket_cli.dev import dev
+
+    app.command()(dev)
+
+
+def main() -> None:
+    try:
+        app()
+    except EXPECTED_FAILURES as error:
+        Console(stderr=True).print(Text.assemble(("error: ", "bold red"), (str(error), "red")), soft_wrap=True)
+        sys.exit(1)
