@@ -1,0 +1,52 @@
+PYTHON ?= python3
+UV ?= uv
+ARGS ?=
+
+BIN = .venv/bin
+BOOTSTRAP = @$(PYTHON) scripts/bootstrap.py
+CODE = crds operator service cli scripts tests
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+
+.DEFAULT_GOAL := help
+.PHONY: help demo dev test check crds lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo '  Options go into ARGS: make dev ARGS="--port 0 -f my.yaml"'
+
+demo: ## Run the whole story on a throw-away platform, checked step by step
+	$(BOOTSTRAP) cli
+	@$(BIN)/mediabucket demo $(ARGS)
+
+dev: ## Serve a manifest on this machine until Ctrl-C
+	$(BOOTSTRAP) cli
+	@$(BIN)/mediabucket dev $(ARGS)
+
+test: ## Run the tests on a real store and a real database
+	$(BOOTSTRAP) dev
+	@$(BIN)/pytest -q -n 2 --dist loadscope $(ARGS)
+
+check: ## Check format, lint, types, layers and generated files
+	$(BOOTSTRAP) dev
+	$(BIN)/ruff format --check --quiet $(CODE)
+	$(BIN)/ruff check --quiet $(CODE)
+	$(BIN)/mypy $(CODE)
+	$(BIN)/lint-imports --no-cache
+	@generated=$$(mktemp -d) && trap 'rm -r "$$generated"' EXIT \
+	  && $(BIN)/python -m mediabucket_api "$$generated" \
+	  && for file in "$$generated"/*; do diff -u "crds/$${file##*/}" "$$file" || { echo 'run: make crds'; exit 1; }; done
+	$(BIN)/pytest -q tests/test_layout.py
+
+crds: ## Generate crds/*.yaml from the models
+	$(BOOTSTRAP) dev
+	$(BIN)/python -m mediabucket_api
+
+lock: ## Pin the newest packages that pyproject.toml allows (needs uv)
+	$(COMPILE) --upgrade --extra cli --output-file requirements/cli.txt pyproject.toml
+	$(COMPILE) --upgrade --extra dev --constraint requirements/cli.txt --output-file requirements/dev.txt pyproject.toml
+	printf 'hatchling>=1.27\neditables\n' | \
+	  $(COMPILE) --upgrade --no-annotate --constraint requirements/dev.txt --output-file requirements/build.txt -
+
+clean: ## Remove .venv and caches; the data in .mediabucket stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* dist
+	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
