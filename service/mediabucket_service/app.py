@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from fastapi import FastAPI
@@ -105,6 +105,7 @@ def build_services(
     confirmation = Confirmation(
         repository,
         storage.objects,
+        metrics.uploads,
         cdn_url=connection.spec.cdn.url_of,
         lease_seconds=settings.confirm_lease_seconds,
         wait_seconds=settings.confirm_wait_seconds,
@@ -151,6 +152,7 @@ async def _running(reaper: Reaper) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        # Python 3.11's asyncio.wait_for, inside the drivers, may swallow a cancellation: ask until it is heard.
+        while not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=0.1)

@@ -6,6 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
+from service_platform import MakePlatform, Platform, spec_with
+from upload_client import JWT_SECRET, UploadClient
+
 from mediabucket_api.connection import BucketConnection
 from mediabucket_cli.embedded.postgres import Postgres
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
@@ -14,9 +18,6 @@ from mediabucket_service.app import build_services, create_app, open_storage, to
 from mediabucket_service.metrics import Metrics
 from mediabucket_service.migrations import upgrade
 from mediabucket_service.settings import Settings
-from pydantic import SecretStr
-from service_platform import MakePlatform, Platform, spec_with
-from upload_client import JWT_SECRET, UploadClient
 
 
 @pytest.fixture(scope="session")

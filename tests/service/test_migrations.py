@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from alembic import command
+
 from mediabucket_service.migrations import configuration, upgrade
 
 

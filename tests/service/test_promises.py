@@ -6,9 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
-from mediabucket_s3.objects import STREAM_CHUNK_BYTES, BucketObjects
 from service_platform import MakePlatform, Platform
 from upload_client import File, UploadClient
+
+from mediabucket_s3.objects import STREAM_CHUNK_BYTES, BucketObjects
 
 PICTURE = File(b"a picture" * 100)
 FILM = File(bytes(range(256)) * (128 * 1024), "film.mp4", "video/mp4")

@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from upload_client import UploadClient
+
 from mediabucket_api.connection import BucketConnection
 from mediabucket_api.spec import MediaBucketSpec
 from mediabucket_s3.objects import BucketObjects
@@ -14,7 +16,6 @@ from mediabucket_service.database import Database
 from mediabucket_service.dependencies import Services
 from mediabucket_service.media.reaper import Reaper
 from mediabucket_service.settings import Settings
-from upload_client import UploadClient
 
 
 @dataclass(frozen=True)

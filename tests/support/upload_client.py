@@ -58,7 +58,9 @@ class UploadClient:
     async def initiate(self, file: File, **changes: Any) -> httpx.Response:
         return await self.call("POST", "/api/media/upload/initiate", file.announcement(**changes))
 
-    async def put(self, ticket: dict[str, Any], content: bytes, headers: dict[str, str] | None = None) -> httpx.Response:
+    async def put(
+        self, ticket: dict[str, Any], content: bytes, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
         """PUT to the store, as the browser's fetch does: Content-Type and what the ticket says."""
         return await self.store.put(ticket["upload_url"], content=content, headers=headers or ticket["headers"])
 

@@ -18,6 +18,7 @@ from mediabucket_service.media.checksum import ChecksumReader, HashedObject, Kee
 from mediabucket_service.media.keys import pending_key, verified_key
 from mediabucket_service.media.models import MediaFile, MediaStatus
 from mediabucket_service.media.repository import DuplicatePublished, MediaRepository
+from mediabucket_service.metrics import UploadMetrics
 from mediabucket_service.problems import (
     ConfirmInProgress,
     MediaDeleted,
@@ -43,6 +44,7 @@ class Confirmation:
         self,
         repository: MediaRepository,
         objects: BucketObjects,
+        metrics: UploadMetrics,
         *,
         cdn_url: CdnUrl,
         lease_seconds: float,
@@ -51,13 +53,14 @@ class Confirmation:
         """`lease_seconds`: how long one try owns an upload. `wait_seconds`: how long another waits for it."""
         self._repository = repository
         self._objects = objects
+        self._metrics = metrics
         self._checksums = ChecksumReader(objects)
         self._cdn_url = cdn_url
         self._lease_seconds = lease_seconds
         self._wait_seconds = wait_seconds
 
-    async def confirm(self, user_id: str, media_id: UUID) -> tuple[MediaFile, bool]:
-        """The completed media, and whether this very call completed it.
+    async def confirm(self, user_id: str, media_id: UUID) -> MediaFile:
+        """The completed media.
 
         Raises MediaNotFound, UploadMissing, ConfirmInProgress, UploadExpired, MediaDeleted, UploadMismatch, and
         S3Error when the store fails (the upload then stays pending).
@@ -66,12 +69,12 @@ class Confirmation:
         while True:
             leased = await self._repository.lease(media_id, user_id, uuid4(), self._lease_seconds)
             if leased is not None:
-                return await self._settle(leased), True
+                return await self._settle(leased)
             file = await self._repository.find(media_id, user_id)
             if file is None:
                 raise MediaNotFound(f"you have no media {media_id}")
             if file.status != MediaStatus.PENDING:
-                return settled(file), False
+                return settled(file)
             if time.monotonic() >= deadline:
                 raise ConfirmInProgress(
                     "another request is confirming this upload; ask again for the result", retry_after=1
@@ -104,6 +107,7 @@ class Confirmation:
                 "the bytes have not arrived: PUT them to upload_url, then confirm again", retry_after=1
             ) from error
         completed = await self._finish(file, etag)
+        self._metrics.completed(file.media_type)
         await self._discard(pending_key(file.media_id), verified_key(file.media_id))
         return completed
 
@@ -131,6 +135,7 @@ class Confirmation:
     async def _refuse(self, file: MediaFile, mismatch: "_Mismatch") -> NoReturn:
         if not await self._repository.fail(file, str(mismatch)):
             await self._settled_by_another(file)
+        self._metrics.failed(file.media_type)
         # A copy may be left by a try that died after it had verified other bytes.
         await self._discard(pending_key(file.media_id), verified_key(file.media_id), file.file_path)
         raise UploadMismatch(str(mismatch))

@@ -103,7 +103,7 @@ class MediaFile(SQLModel, table=True):
 class MediaReference(SQLModel, table=True):
     """A message refers to a media: as long as it does, the media cannot be deleted.
 
-    `settled`: the message is known to exist. A reference that stays unsettled belongs to a message that never came to be.
+    `settled`: the message is known to exist. A reference that stays unsettled has a message that never came to be.
     """
 
     __tablename__: ClassVar[str] = "media_references"

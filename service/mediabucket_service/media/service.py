@@ -67,10 +67,7 @@ class MediaService:
 
     async def confirm(self, user_id: str, media_id: UUID) -> MediaFile:
         """The completed media; see `Confirmation.confirm` for what it raises."""
-        file, completed_now = await self._confirmation.confirm(user_id, media_id)
-        if completed_now:
-            self._metrics.completed(file.media_type)
-        return file
+        return await self._confirmation.confirm(user_id, media_id)
 
     async def require(self, user_id: str, media_id: UUID) -> MediaFile:
         """The user's media in whatever state. Raises MediaNotFound."""

@@ -3,12 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from service_platform import Platform
+from upload_client import File, UploadClient
+
 from mediabucket_service.media.audit import Audit, AuditReport, FindingKind, RepairRefused
 from mediabucket_service.media.audit_repository import AuditRepository
 from mediabucket_service.media.reaper import BytesRemover
 from mediabucket_service.media.removal_repository import RemovalRepository
-from service_platform import Platform
-from upload_client import File, UploadClient
 
 PICTURE = File(b"a picture" * 100)
 
@@ -58,6 +59,6 @@ async def test_young_objects_are_left_alone(platform: Platform) -> None:
 async def test_repair_refuses_a_database_that_knows_nothing(platform: Platform) -> None:
     """Somebody else's database, or an empty one after a failed restore: everything would look like an orphan."""
     await platform.objects.put("uploads/2026/01/alice/precious.png", b"precious", "image/png")
-    with pytest.raises(RepairRefused, match="precious.png"):
+    with pytest.raises(RepairRefused, match=r"precious\.png"):
         await audited(platform, repair=True)
     assert await platform.keys() == ["uploads/2026/01/alice/precious.png"]

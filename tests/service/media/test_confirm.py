@@ -6,10 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
-from mediabucket_s3.errors import StoreUnavailable
-from mediabucket_s3.objects import BucketObjects
 from service_platform import MakePlatform, Platform
 from upload_client import File, UploadClient
+
+from mediabucket_s3.errors import StoreUnavailable
+from mediabucket_s3.objects import BucketObjects
 
 PICTURE = File(b"a picture" * 100)
 
@@ -161,9 +162,7 @@ async def test_a_long_hash_renews_its_lease(make_platform: MakePlatform) -> None
         assert (await platform.user().upload(film))["status"] == "completed"
 
 
-async def test_a_failing_store_leaves_the_upload_pending(
-    alice: UploadClient, platform: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failing_store_leaves_the_upload_pending(alice: UploadClient, monkeypatch: pytest.MonkeyPatch) -> None:
     ticket = await alice.begin(PICTURE)
 
     async def unavailable(*_: object) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from service_platform import Platform
+from service_platform import MakePlatform, Platform
 from upload_client import File, UploadClient
 
 PICTURE = File(b"a picture" * 100)
@@ -36,7 +36,7 @@ async def test_media_of_others_do_not_exist(alice: UploadClient, bob: UploadClie
     assert (await alice.get(media_id)).status_code == 200
 
 
-async def test_a_media_in_a_message_cannot_be_deleted(alice: UploadClient, platform: Platform) -> None:
+async def test_a_media_in_a_message_cannot_be_deleted(alice: UploadClient) -> None:
     media = await alice.upload(PICTURE)
     assert (await alice.send(media_ids=[media["media_id"]])).status_code == 200
     refused = await alice.delete(media["media_id"])
@@ -94,8 +94,7 @@ async def test_lists_can_be_filtered(alice: UploadClient) -> None:
     assert await listed("status=deleted") == [deleted["media_id"]]
 
 
-async def test_a_cdn_serves_what_it_fronts(platform: Platform, make_platform: object) -> None:
-    assert callable(make_platform)
+async def test_a_cdn_serves_what_it_fronts(make_platform: MakePlatform) -> None:
     async with make_platform(cdn={"baseUrl": "https://cdn.example.com/"}) as fronted:
         media = await fronted.user().upload(PICTURE)
         path = (await fronted.row(media["media_id"]))["file_path"]

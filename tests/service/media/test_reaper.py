@@ -4,12 +4,12 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from service_platform import MakePlatform, Platform
+from upload_client import File, UploadClient
+
 from mediabucket_s3.errors import StoreUnavailable
 from mediabucket_s3.objects import BucketObjects
 from mediabucket_service.clock import utc_now
-from mediabucket_service.media import reaper as reaper_module
-from service_platform import MakePlatform, Platform
-from upload_client import File, UploadClient
 
 PICTURE = File(b"a picture" * 100)
 STALE = "expires_at = now() - interval '1 second'"
@@ -108,7 +108,7 @@ async def test_one_replica_at_a_time_sweeps(platform: Platform) -> None:
 
 
 async def test_the_loop_outlives_a_failing_step(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reaper_module.random, "uniform", lambda *_: 0)
+    monkeypatch.setattr(platform.reaper, "_interval_seconds", 0)
     passes = 0
 
     async def failing() -> None:
