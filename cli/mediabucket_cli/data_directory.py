@@ -30,5 +30,10 @@ class DataDirectory:
         """The effective spec of the MediaBucket as the service reads it."""
         return self.path / "mediabucket.json"
 
+    @property
+    def ready(self) -> Path:
+        """While a platform serves: its URLs and credentials, as in --ready-file."""
+        return self.path / "ready.json"
+
     def log(self, name: str) -> Path:
         return self.path / "logs" / f"{name}.log"

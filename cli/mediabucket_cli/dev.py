@@ -47,16 +47,17 @@ def dev(
         platform = DevelopmentPlatform(
             manifest, directory, port=port, durable=not ephemeral, report=lambda event: _tell(console, event)
         )
+        ready_files = [platform.data.ready, *([] if ready_file is None else [ready_file])]
         try:
             watched = WatchedFile(manifest)
             platform.start()
             print_panel(console, platform)
-            _serve(platform, watched, console, ready_file)
+            _serve(platform, watched, console, ready_files)
         finally:
             ignore_stop_requests()
             platform.stop()
-            if ready_file is not None:
-                ready_file.unlink(missing_ok=True)
+            for file in ready_files:
+                file.unlink(missing_ok=True)
 
 
 class WatchedFile:
@@ -95,13 +96,14 @@ def _directory(data: Path | None, *, ephemeral: bool) -> Iterator[Path]:
         shutil.rmtree(temporary)
 
 
-def _serve(platform: DevelopmentPlatform, manifest: WatchedFile, console: Console, ready_file: Path | None) -> None:
+def _serve(platform: DevelopmentPlatform, manifest: WatchedFile, console: Console, ready_files: list[Path]) -> None:
     """Look after the platform and follow its manifest until something ends it."""
     told: int | None = None
     while True:
-        if ready_file is not None and told != platform.service.process_id:
+        if told != platform.service.process_id:
             told = platform.service.process_id
-            write_ready_file(ready_file, platform)
+            for file in ready_files:
+                write_ready_file(file, platform)
         time.sleep(_TICK_SECONDS)
         platform.look_after()
         if manifest.changed():

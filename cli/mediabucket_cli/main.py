@@ -1,13 +1,15 @@
 """The `mediabucket` command: its subcommands, and how their failures are told."""
 
 import sys
-from contextlib import suppress
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from mediabucket_api.problems import ManifestInvalid
+from mediabucket_cli.audit import audit
+from mediabucket_cli.demo import demo
+from mediabucket_cli.dev import dev
 from mediabucket_cli.embedded.locks import DirectoryInUse
 from mediabucket_cli.embedded.processes import ServerFailed
 from mediabucket_cli.errors import CommandFailed
@@ -22,11 +24,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(token)
-with suppress(ImportError):
-    from mediabucket_cli.dev import dev
-
-    app.command()(dev)
+for command in (dev, demo, audit, token):
+    app.command()(command)
 
 
 def main() -> None:
