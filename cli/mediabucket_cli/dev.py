@@ -56,8 +56,6 @@ def dev(
         finally:
             ignore_stop_requests()
             platform.stop()
-            for file in ready_files:
-                file.unlink(missing_ok=True)
 
 
 class WatchedFile:
@@ -99,15 +97,19 @@ def _directory(data: Path | None, *, ephemeral: bool) -> Iterator[Path]:
 def _serve(platform: DevelopmentPlatform, manifest: WatchedFile, console: Console, ready_files: list[Path]) -> None:
     """Look after the platform and follow its manifest until something ends it."""
     told: int | None = None
-    while True:
-        if told != platform.service.process_id:
-            told = platform.service.process_id
-            for file in ready_files:
-                write_ready_file(file, platform)
-        time.sleep(_TICK_SECONDS)
-        platform.look_after()
-        if manifest.changed():
-            _follow(platform, console)
+    try:
+        while True:
+            if told != platform.service.process_id:
+                told = platform.service.process_id
+                for file in ready_files:
+                    write_ready_file(file, platform)
+            time.sleep(_TICK_SECONDS)
+            platform.look_after()
+            if manifest.changed():
+                _follow(platform, console)
+    finally:
+        for file in ready_files:
+            file.unlink(missing_ok=True)
 
 
 def _follow(platform: DevelopmentPlatform, console: Console) -> None:

@@ -9,8 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mediabucket_operator.reconcile import Outcome, reconcile
-
 from mediabucket_api.connection import SPEC_FILE_VARIABLE, SPEC_KEY, BucketConnection
 from mediabucket_api.manifest import load_manifest
 from mediabucket_api.resources import MediaBucket
@@ -24,6 +22,7 @@ from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 from mediabucket_cli.errors import CommandFailed
 from mediabucket_cli.service_process import ServiceProcess
 from mediabucket_cli.token import make_token
+from mediabucket_operator.reconcile import Outcome, claim, reconcile
 from mediabucket_s3.admin import BucketAdmin
 
 PREFERRED_PORT = 8000
@@ -174,7 +173,9 @@ class DevelopmentPlatform:
     def _provision(self, resource: MediaBucket) -> Outcome:
         store = self.seaweedfs.connection
         admin = BucketAdmin.connect(store, resource.bucket_name)
-        outcome = reconcile(resource, admin, connection=store, now=datetime.now(UTC))
+        # Nobody else uses this store: a bucket without an owner is ours, and an earlier run died before marking it.
+        claimed = resource.model_copy(update={"status": claim(resource)})
+        outcome = reconcile(claimed, admin, connection=store, now=datetime.now(UTC))
         if not admin.exists():
             told = "; ".join(condition.message for condition in outcome.status.conditions if condition.message)
             raise CommandFailed(f"the manifest provisions no bucket {resource.bucket_name}: {told}")
