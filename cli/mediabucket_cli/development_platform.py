@@ -59,6 +59,7 @@ class DevelopmentPlatform:
         self.seaweedfs = SeaweedFS(self.data.seaweedfs, self.data.log("seaweedfs"), durable=durable)
         self.postgres = Postgres(self.data.postgresql, self.data.log("postgresql"), durable=durable)
         self._service: ServiceProcess | None = None
+        self._migration: Child | None = None
         self._resource: MediaBucket | None = None
 
     def start(self) -> None:
@@ -67,16 +68,17 @@ class DevelopmentPlatform:
         private_directory(self.data.path)
         self._lock = DirectoryLock.acquire(self.data.path)
         self._service = ServiceProcess(_listener(self._port), self.data.log("service"))
-        self._start_servers()
-        migration = self._begin_migration()
+        migration = self._start_servers()
         self._provision(resource)
-        _finish(migration)
+        migration.wait_for_success(_MIGRATION_SECONDS)
         self.restart_service()
 
     def stop(self) -> None:
         """Stop everything that runs; nothing happens the second time."""
         if self._service is not None:
             self._service.close()
+        if self._migration is not None:
+            self._migration.stop()
         self.postgres.stop()
         self.seaweedfs.stop()
         if self._lock is not None:
@@ -161,14 +163,16 @@ class DevelopmentPlatform:
     ) -> None:
         self.stop()
 
-    def _start_servers(self) -> None:
-        """Both at the same time."""
+    def _start_servers(self) -> Child:
+        """Both at the same time; the migration, which begins as soon as it can."""
         self.seaweedfs.launch()
         self.postgres.launch()
-        self.seaweedfs.wait_until_ready()
-        self._report(f"SeaweedFS ready at {self.seaweedfs.connection.endpoint}")
         self.postgres.wait_until_ready()
         self._report(f"PostgreSQL ready at {LOOPBACK}:{self.postgres.ports['port']}")
+        self._migration = migration = self._begin_migration()
+        self.seaweedfs.wait_until_ready()
+        self._report(f"SeaweedFS ready at {self.seaweedfs.connection.endpoint}")
+        return migration
 
     def _provision(self, resource: MediaBucket) -> Outcome:
         store = self.seaweedfs.connection
@@ -221,16 +225,6 @@ def _listener(port: int | None) -> socket.socket:
         if port is None:
             return bound_socket()
         raise CommandFailed(f"cannot serve on port {port}: {error.strerror}; --port 0 takes any free one") from error
-
-
-def _finish(migration: Child) -> None:
-    """Raises ServerFailed when the migration failed."""
-    try:
-        status = migration.process.wait(_MIGRATION_SECONDS)
-    finally:
-        migration.stop()
-    if status != 0:
-        raise migration.failure(f"failed with exit status {status}")
 
 
 def _service_configuration(resource: MediaBucket) -> object:

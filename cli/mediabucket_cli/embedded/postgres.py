@@ -91,12 +91,7 @@ class Postgres(EmbeddedServer):
             directory=self._data,
             user=user,
         )
-        try:
-            status = child.process.wait(_INITDB_SECONDS)
-        finally:
-            child.stop(signal.SIGKILL)
-        if status != 0:
-            raise child.failure(f"stopped with exit status {status}")
+        child.wait_for_success(_INITDB_SECONDS)
 
     def _choose_ports(self) -> dict[str, int]:
         return free_ports(self.port_names)

@@ -73,6 +73,17 @@ class Child:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
+    def wait_for_success(self, timeout_seconds: float) -> None:
+        """Raises ServerFailed, with nothing left running, when it fails or takes longer."""
+        try:
+            status = self.process.wait(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            raise self.failure(f"did not finish within {timeout_seconds:.0f} seconds") from None
+        finally:
+            self.stop(signal.SIGKILL)
+        if status != 0:
+            raise self.failure(f"stopped with exit status {status}")
+
     def failure(self, what: str) -> ServerFailed:
         """An error that says what happened and what the program last said."""
         return ServerFailed(f"{self.name} {what}; the end of {self.log}:\n{self.log_tail()}")
