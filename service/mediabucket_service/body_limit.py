@@ -1,4 +1,7 @@
-"""Request bodies here are small JSON documents: a larger one is refused before it is read into memory."""
+"""Request bodies here are small JSON documents: a larger one is refused before it is read into memory.
+
+Not Starlette's own limit, which answers in plain text instead of a problem document.
+"""
 
 from http import HTTPStatus
 
