@@ -1,7 +1,7 @@
 """The running application as tests see it."""
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +9,15 @@ import httpx
 from fastapi import FastAPI
 from upload_client import UploadClient
 
-from mediabucket_api.connection import BucketConnection
+from mediabucket_api.connection import BucketConnection, StoreConnection
 from mediabucket_api.spec import MediaBucketSpec
+from mediabucket_s3.admin import BucketAdmin
 from mediabucket_s3.objects import BucketObjects
+from mediabucket_service.app import build_services, create_app, open_storage, token_verifier
 from mediabucket_service.database import Database
 from mediabucket_service.dependencies import Services
 from mediabucket_service.media.reaper import Reaper
+from mediabucket_service.metrics import Metrics
 from mediabucket_service.settings import Settings
 
 
@@ -61,3 +64,25 @@ MakePlatform = Callable[..., AbstractAsyncContextManager[Platform]]
 def spec_with(**fields: Any) -> MediaBucketSpec:
     """A spec with the defaults but for these camelCase fields."""
     return MediaBucketSpec.model_validate({"storeRef": {"name": "embedded"}} | fields)
+
+
+@asynccontextmanager
+async def running_platform(
+    store: StoreConnection, settings: Settings, bucket: str, **spec: Any
+) -> AsyncIterator[Platform]:
+    """Run the application for a bucket, which is made when it is missing."""
+    admin = BucketAdmin.connect(store, bucket)
+    if not admin.exists():
+        admin.create(store.region, {})
+    connection = BucketConnection(store=store, bucket=bucket, spec=spec_with(**spec))
+    app = create_app(settings, connection)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://service", timeout=60) as http,
+        httpx.AsyncClient(timeout=60) as client,
+        open_storage(settings, connection) as storage,
+    ):
+        verifier = token_verifier(settings, connection)
+        _, reaper = build_services(settings, connection, storage, Metrics(), verifier)
+        yield Platform(app, connection, settings, http, client, storage.database, storage.objects, reaper)
