@@ -39,6 +39,8 @@ class DirectoryLock:
         return cls(descriptor)
 
     def release(self) -> None:
+        """From now on whoever wants the lock waits for the children that still hold it."""
+        os.ftruncate(self.descriptor, 0)
         os.close(self.descriptor)
 
 
@@ -51,7 +53,7 @@ def _locked(descriptor: int) -> bool:
 
 
 def _owner(descriptor: int) -> int:
-    """The process id in the lock file; 0 in the moment before it is written."""
+    """The process id in the lock file; 0 when it was released, and in the moment before it is written."""
     return int(os.pread(descriptor, 20, 0) or b"0")
 
 

