@@ -40,6 +40,7 @@ from starlette.exceptions import HTTPException
 
 from mediabucket_s3 import errors as s3
 from mediabucket_service.documents import DOCUMENTS_UNAVAILABLE
+from mediabucket_service.wording import BAD_BODY, field_error
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,6 @@ CONTENT_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:mediabucket:problem:"
 RETRY_SECONDS: Final = 2
 MAX_ERRORS_TOLD: Final = 20
-MAX_TEXT_TOLD: Final = 300
 
 
 class Problem(Exception):
@@ -198,7 +198,7 @@ class DependencyUnavailable(Problem):
     title = "Something the service depends on does not answer"
 
     def __init__(self, dependency: str, *, retry_after: int = RETRY_SECONDS) -> None:
-        detail = f"the {dependency} does not answer right now; try again in {retry_after} seconds"
+        detail = f"the {dependency} cannot be reached right now; try again in {retry_after} seconds"
         super().__init__(detail, retry_after=retry_after, dependency=dependency)
 
 
@@ -234,32 +234,13 @@ UNAVAILABLE: Final[Mapping[type[Exception], str]] = {
     TimeoutError: "dependency",
 }
 
-_BAD_BODY: Final = {"field": "body", "message": "must be valid JSON in UTF-8"}
-
 HTTP_PROBLEMS: Final[Mapping[int, Callable[[str], Problem]]] = {
     # FastAPI's answer to bytes that are not UTF-8, and to JSON nested or written out too deep to be read.
-    HTTPStatus.BAD_REQUEST: lambda _: MalformedRequest("body must be valid JSON in UTF-8", errors=[_BAD_BODY]),
+    HTTPStatus.BAD_REQUEST: lambda _: MalformedRequest("body must be valid JSON in UTF-8", errors=[BAD_BODY]),
     HTTPStatus.NOT_FOUND: lambda _: RouteNotFound("there is nothing at this address"),
     HTTPStatus.METHOD_NOT_ALLOWED: lambda _: MethodNotAllowed("this address does not answer that method"),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: RequestTooLarge,
     HTTPStatus.TOO_MANY_REQUESTS: TooManyRequests,
-}
-
-
-# Where pydantic's own words would help nobody outside Python, by its error type.
-_SENTENCES: Final[Mapping[str, str]] = {
-    "missing": "is required",
-    "string_type": "must be a text",
-    "string_unicode": "must not contain half of a surrogate pair",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "uuid_type": "must be a UUID",
-    "uuid_parsing": "must be a UUID",
-    "list_type": "must be a list",
-    "dict_type": "must be an object",
-    "model_type": "must be a JSON object",
-    "model_attributes_type": "must be a JSON object, sent with Content-Type: application/json",
 }
 
 
@@ -270,37 +251,11 @@ def problem_for_s3(error: s3.S3Error) -> Problem:
 
 def problem_for_validation(error: RequestValidationError) -> MalformedRequest:
     """All that is wrong with a request, a sentence for each field; never the input itself."""
-    found = [_field_error(item) for item in error.errors()]
+    found = [field_error(item) for item in error.errors()]
     sentences = [f"{item['field']} {item['message']}" for item in found[:MAX_ERRORS_TOLD]]
     if len(found) > MAX_ERRORS_TOLD:
         sentences.append(f"and {len(found) - MAX_ERRORS_TOLD} more")
     return MalformedRequest("; ".join(sentences), errors=found[:MAX_ERRORS_TOLD])
-
-
-def _field_error(item: Mapping[str, Any]) -> dict[str, str]:
-    if item["type"] == "json_invalid":
-        return _BAD_BODY
-    # The first part says where the field is (body, query, path): of interest only when nothing follows.
-    location = item["loc"][1:] or item["loc"]
-    return {
-        "field": _printable(".".join(str(part) for part in location)),
-        "message": _printable(_sentence(item["type"], item["msg"])),
-    }
-
-
-def _sentence(kind: str, message: str) -> str:
-    """Pydantic's message as the rest of a sentence that begins with the field's name."""
-    if kind in _SENTENCES:
-        return _SENTENCES[kind]
-    subject, should, rest = message.removeprefix("Value error, ").partition(" should ")
-    # "Input should be …", "String should have …"
-    return f"must {rest.replace(' after validation', '')}" if should and subject.isalpha() else message
-
-
-def _printable(text: str) -> str:
-    """Text that may quote the request: cut, and without control characters or lone surrogates."""
-    text = text if len(text) <= MAX_TEXT_TOLD else f"{text[:MAX_TEXT_TOLD]}…"
-    return "".join(character if character.isprintable() else "�" for character in text)
 
 
 def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:

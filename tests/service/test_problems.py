@@ -208,7 +208,7 @@ async def test_what_cannot_be_tried_again_has_no_retry_after(http: httpx.AsyncCl
 
 def test_a_dependency_says_when_to_come_back() -> None:
     problem = DependencyUnavailable("store", retry_after=5)
-    assert problem.detail == "the store does not answer right now; try again in 5 seconds"
+    assert problem.detail == "the store cannot be reached right now; try again in 5 seconds"
 
 
 A_MESSAGE = '{"conversation_id": "general", "content": "hello"'

@@ -15,6 +15,7 @@ from mediabucket_service.media.models import MediaStatus, MediaType
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _HEX_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
+_MIME_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
 MAX_METADATA_ENTRIES = 16
 
 
@@ -30,6 +31,12 @@ def _base_name(value: str) -> str:
     if name in ("", ".", ".."):
         raise PydanticCustomError("file_name", "must name a file, not a directory")
     return name
+
+
+def _type_and_subtype(value: str) -> str:
+    if not _MIME_TYPE.fullmatch(value):
+        raise PydanticCustomError("mime_type", "must be a type and a subtype without parameters, such as image/png")
+    return value
 
 
 def _sha256_bytes(value: object) -> bytes:
@@ -49,9 +56,7 @@ def _sha256_bytes(value: object) -> bytes:
 
 
 FileName = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_base_name)]
-DeclaredMimeType = Annotated[
-    str, Field(min_length=3, max_length=127, pattern=r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$")
-]
+DeclaredMimeType = Annotated[str, Field(max_length=127), AfterValidator(_type_and_subtype)]
 Sha256 = Annotated[
     bytes,
     BeforeValidator(_sha256_bytes, json_schema_input_type=str),
