@@ -8,10 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 from pydantic import SecretStr
 
 from mediabucket_api.connection import StoreConnection
+from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 from mediabucket_s3.admin import BucketAdmin
 from mediabucket_s3.objects import BucketObjects
 
