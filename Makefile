@@ -29,7 +29,7 @@ test: ## Run the tests on a real store and a real database
 check: ## Check format, lint, types, layers and generated files
 	$(BOOTSTRAP) dev
 	$(BIN)/ruff format --check --quiet $(CODE)
-	$(BIN)/ruff check --quiet $(CODE)
+	$(BIN)/ruff check --quiet --no-cache $(CODE)
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports --no-cache
 	@generated=$$(mktemp -d) && trap 'rm -r "$$generated"' EXIT \
