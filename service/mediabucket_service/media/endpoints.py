@@ -34,7 +34,9 @@ router = APIRouter(prefix="/api/media", tags=["media"])
 
 @router.post(
     "/upload/initiate",
-    responses=response_documentation(*ALWAYS, FileTooLarge, TypeNotAllowed, TooManyRequests, RequestTooLarge),
+    responses=response_documentation(
+        *ALWAYS, FileTooLarge, TypeNotAllowed, ConfirmInProgress, TooManyRequests, RequestTooLarge
+    ),
 )
 async def initiate_upload(
     request: InitiateUpload, user: CurrentUser, media: Media, response: Response

@@ -56,7 +56,7 @@ class MediaService:
     async def initiate(self, user_id: str, request: InitiateUpload) -> UploadTicket | ExistingMedia:
         """A URL to upload to, or the media if the user has these bytes already.
 
-        Raises FileTooLarge, TypeNotAllowed, MalformedRequest, TooManyRequests.
+        Raises FileTooLarge, TypeNotAllowed, MalformedRequest, TooManyRequests, ConfirmInProgress.
         """
         self._check_allowed(request)
         file = await self._find_or_create(self._new_upload(user_id, request))
