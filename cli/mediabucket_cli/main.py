@@ -7,12 +7,14 @@ from rich.console import Console
 from rich.text import Text
 
 from mediabucket_api.problems import ManifestInvalid
+from mediabucket_cli.apply import apply
 from mediabucket_cli.audit import audit
 from mediabucket_cli.demo import demo
 from mediabucket_cli.dev import dev
 from mediabucket_cli.embedded.locks import DirectoryInUse
 from mediabucket_cli.embedded.processes import ServerFailed
 from mediabucket_cli.errors import CommandFailed
+from mediabucket_cli.plan import plan
 from mediabucket_cli.token import token
 from mediabucket_s3.errors import S3Error
 
@@ -24,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (dev, demo, audit, token):
+for command in (dev, demo, plan, apply, audit, token):
     app.command()(command)
 
 

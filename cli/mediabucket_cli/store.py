@@ -1,0 +1,88 @@
+"""Which store a manifest's buckets are on, without a cluster to ask."""
+
+import os
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from mediabucket_api.connection import StoreConnection
+from mediabucket_api.manifest import Manifest
+from mediabucket_api.object_store import AddressingStyle, ObjectStoreSpec
+from mediabucket_api.resources import MediaBucket
+from mediabucket_cli.errors import CommandFailed
+
+ACCESS_KEY_ID = "AWS_ACCESS_KEY_ID"
+SECRET_ACCESS_KEY = "AWS_SECRET_ACCESS_KEY"
+ENDPOINTS = ("MEDIABUCKET_S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+_DEFAULT_REGION = "us-east-1"
+
+
+def store_connection(
+    resource: MediaBucket, manifest: Manifest, environment: Mapping[str, str] = os.environ
+) -> StoreConnection:
+    """The store of a MediaBucket: its ObjectStore in the same file, else the one that the environment names.
+
+    Raises CommandFailed with what to set.
+    """
+    name = resource.spec.store_ref.name
+    for store in manifest.object_stores:
+        if store.metadata.name == name:
+            return _from_document(store.spec, manifest, environment)
+    endpoint = _first(environment, ENDPOINTS)
+    if endpoint is None:
+        raise CommandFailed(
+            f"where is the store {name!r}? Add an ObjectStore {name} to the file, as examples/aws.yaml does, or set"
+            f" {ENDPOINTS[1]}, {ACCESS_KEY_ID} and {SECRET_ACCESS_KEY}"
+        )
+    if urlsplit(endpoint).scheme not in ("http", "https"):
+        raise CommandFailed(f"the endpoint in the environment must begin with http:// or https://, not be {endpoint}")
+    return StoreConnection(
+        endpoint=endpoint,
+        public_endpoint=environment.get("MEDIABUCKET_S3_PUBLIC_ENDPOINT") or endpoint,
+        region=_first(environment, REGIONS) or _DEFAULT_REGION,
+        addressing_style=_addressing_style(environment),
+        **_credentials({}, environment),
+    )
+
+
+def _from_document(spec: ObjectStoreSpec, manifest: Manifest, environment: Mapping[str, str]) -> StoreConnection:
+    reference = spec.credentials_secret_ref
+    secret = manifest.secrets.get((reference.namespace, reference.name), {})
+    return StoreConnection(
+        endpoint=spec.endpoint,
+        public_endpoint=spec.public_endpoint or spec.endpoint,
+        region=spec.region,
+        addressing_style=spec.addressing_style,
+        ca_bundle=spec.ca_bundle,
+        **_credentials(secret, environment),
+    )
+
+
+def _credentials(secret: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str | SecretStr | None]:
+    """The Secret's keys, or without a Secret the environment's."""
+    source = secret or environment
+    missing = [name for name in (ACCESS_KEY_ID, SECRET_ACCESS_KEY) if not source.get(name)]
+    if missing:
+        where = "the Secret of the ObjectStore" if secret else "the environment, or a Secret in the file,"
+        raise CommandFailed(f"{where} must have {' and '.join(missing)}")
+    token = source.get("AWS_SESSION_TOKEN")
+    return {
+        "access_key_id": source[ACCESS_KEY_ID],
+        "secret_access_key": SecretStr(source[SECRET_ACCESS_KEY]),
+        "session_token": SecretStr(token) if token else None,
+    }
+
+
+def _addressing_style(environment: Mapping[str, str]) -> AddressingStyle:
+    wanted = environment.get("MEDIABUCKET_S3_ADDRESSING_STYLE") or AddressingStyle.PATH.value
+    try:
+        return AddressingStyle(wanted)
+    except ValueError as error:
+        allowed = " or ".join(AddressingStyle)
+        raise CommandFailed(f"MEDIABUCKET_S3_ADDRESSING_STYLE must be {allowed}, not {wanted}") from error
+
+
+def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+    return next((environment[name] for name in names if environment.get(name)), None)
