@@ -38,13 +38,11 @@ class PolicyAspect(Aspect[Policy]):
     @override
     def ours(self, document: Policy, context: Context) -> Entries:
         return {
-            statement["Sid"]: normal_statement(statement)
-            for statement in statements_of(document)
-            if _is_ours(statement)
+            statement["Sid"]: normal_statement(statement) for statement in statements_of(document) if is_ours(statement)
         }
 
     def merged(self, document: Policy, context: Context) -> Policy:
-        foreign = [statement for statement in statements_of(document) if not _is_ours(statement)]
+        foreign = [statement for statement in statements_of(document) if not is_ours(statement)]
         return {**document, "Statement": [*foreign, *statements(context)]}
 
     def write(self, admin: BucketAdmin, document: Policy) -> None:
@@ -92,6 +90,11 @@ def is_public(statement: Mapping[str, Any]) -> bool:
     return statement.get("Effect") == "Allow" and anybody and not statement.get("Condition")
 
 
+def is_ours(statement: Mapping[str, Any]) -> bool:
+    """Whether this program wrote a statement."""
+    return str(statement.get("Sid", "")).startswith(SID_PREFIX)
+
+
 def _normal_principal(principal: Any) -> dict[str, list[str]]:
     if principal is None:
         return {}
@@ -102,10 +105,6 @@ def _normal_principal(principal: Any) -> dict[str, list[str]]:
 
 def _as_list(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
-
-
-def _is_ours(statement: Mapping[str, Any]) -> bool:
-    return str(statement.get("Sid", "")).startswith(SID_PREFIX)
 
 
 def _speaks_tls(context: Context) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 from mediabucket_api.spec import PublicAccess
 from mediabucket_api.status import ConditionType
 from mediabucket_operator.aspects.base import Aspect, Context, Entries
-from mediabucket_operator.aspects.policy import is_public, statements_of
+from mediabucket_operator.aspects.policy import is_ours, is_public, statements_of
 from mediabucket_operator.conditions import Verdict
 from mediabucket_s3.admin import BucketAdmin
 
@@ -50,7 +50,9 @@ class PublicAccessAspect(Aspect[Block]):
         """Without the block the policy alone decides: True as long as it lets nobody in."""
         if context.spec.public_access == PublicAccess.PUBLIC_READ:
             return self.synced(context)
-        if any(is_public(statement) for statement in statements_of(admin.get_policy() or {})):
+        # Our own statement aside: the policy's turn comes after this one, and takes it away.
+        others = [statement for statement in statements_of(admin.get_policy() or {}) if not is_ours(statement)]
+        if any(is_public(statement) for statement in others):
             return Verdict.false(
                 "PublicPolicy", "the store has no public access block, and the bucket's policy lets anybody in"
             )
