@@ -59,8 +59,9 @@ def demo(
     # Progress goes where it cannot get into the JSON.
     console = Console(stderr=as_json)
     outcomes: list[Outcome] = []
-    with stop_requests(), _platform(console) as platform, httpx.Client(timeout=60) as http:
+    with stop_requests() as stops, _platform(console) as platform, httpx.Client(timeout=60) as http:
         for step in Story(platform, http, uploads).steps():
+            stops.check()
             outcomes.append(run_step(step))
             console.print(_line(outcomes[-1]), soft_wrap=True)
     if as_json:

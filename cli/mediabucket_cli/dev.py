@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,7 @@ from mediabucket_cli.dev_panel import print_panel, write_ready_file
 from mediabucket_cli.development_platform import PREFERRED_PORT, DevelopmentPlatform
 from mediabucket_cli.embedded.processes import ServerFailed
 from mediabucket_cli.errors import CommandFailed
-from mediabucket_cli.stop_signals import StopRequested, ignore_stop_requests, stop_requests
+from mediabucket_cli.stop_signals import StopRequested, StopRequests, ignore_stop_requests, stop_requests
 from mediabucket_s3.errors import S3Error
 
 _EXAMPLE = Path("examples/chat-media.yaml")
@@ -43,7 +43,11 @@ def dev(
     console = Console()
     if ephemeral and data is not None:
         raise typer.BadParameter("--ephemeral and --data exclude each other")
-    with stop_requests(), suppress(StopRequested), _directory(data, ephemeral=ephemeral) as directory:
+    with (
+        stop_requests() as stops,
+        suppress(StopRequested),
+        _directory(data, ephemeral=ephemeral) as directory,
+    ):
         platform = DevelopmentPlatform(
             manifest, directory, port=port, durable=not ephemeral, report=lambda event: _tell(console, event)
         )
@@ -51,8 +55,10 @@ def dev(
         try:
             watched = WatchedFile(manifest)
             platform.start()
+            stops.check()
             print_panel(console, platform)
-            _serve(platform, watched, console, ready_files)
+            with _ready_files(platform, ready_files) as write:
+                _serve(platform, watched, console, stops, write)
         finally:
             ignore_stop_requests()
             platform.stop()
@@ -94,22 +100,39 @@ def _directory(data: Path | None, *, ephemeral: bool) -> Iterator[Path]:
         shutil.rmtree(temporary)
 
 
-def _serve(platform: DevelopmentPlatform, manifest: WatchedFile, console: Console, ready_files: list[Path]) -> None:
+@contextmanager
+def _ready_files(platform: DevelopmentPlatform, files: list[Path]) -> Iterator[Callable[[], None]]:
+    """Write them as often as asked, and remove them at the end."""
+
+    def write() -> None:
+        for file in files:
+            write_ready_file(file, platform)
+
+    try:
+        yield write
+    finally:
+        for file in files:
+            file.unlink(missing_ok=True)
+
+
+def _serve(
+    platform: DevelopmentPlatform,
+    manifest: WatchedFile,
+    console: Console,
+    stops: StopRequests,
+    write_ready_files: Callable[[], None],
+) -> None:
     """Look after the platform and follow its manifest until something ends it."""
     told: int | None = None
-    try:
-        while True:
-            if told != platform.service.process_id:
-                told = platform.service.process_id
-                for file in ready_files:
-                    write_ready_file(file, platform)
-            time.sleep(_TICK_SECONDS)
-            platform.look_after()
-            if manifest.changed():
-                _follow(platform, console)
-    finally:
-        for file in ready_files:
-            file.unlink(missing_ok=True)
+    while True:
+        if told != platform.service.process_id:
+            told = platform.service.process_id
+            write_ready_files()
+        time.sleep(_TICK_SECONDS)
+        stops.check()
+        platform.look_after()
+        if manifest.changed():
+            _follow(platform, console)
 
 
 def _follow(platform: DevelopmentPlatform, console: Console) -> None:

@@ -88,7 +88,12 @@ class Dev:
     def call(self, method: str, path: str, token: str | None = None, **options: Any) -> httpx.Response:
         ready = self.ready
         headers = {"Authorization": f"Bearer {token or ready['token']}"}
-        return httpx.request(method, ready["api_url"] + path, headers=headers, timeout=30, **options)
+        url = ready["api_url"] + path
+        try:
+            return httpx.request(method, url, headers=headers, timeout=30, **options)
+        except httpx.RemoteProtocolError:
+            # Taken by a service that was about to be replaced: a client tries again, as after any lost connection.
+            return httpx.request(method, url, headers=headers, timeout=30, **options)
 
     def processes(self) -> dict[int, str]:
         """Every process that works on the data directory, by what its command line or its environment says."""
