@@ -8,7 +8,7 @@ CODE = crds operator service cli scripts tests
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test check crds lock clean
+.PHONY: help demo dev test check crds bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ check: ## Check format, lint, types, layers and generated files
 crds: ## Generate crds/*.yaml from the models
 	$(BOOTSTRAP) dev
 	$(BIN)/python -m mediabucket_api
+
+bench: ## Measure the hot path beside its peers
+	$(BOOTSTRAP) dev
+	@$(BIN)/python tests/bench/bench.py
 
 lock: ## Pin the newest packages that pyproject.toml allows (needs uv)
 	$(COMPILE) --upgrade --extra cli --output-file requirements/cli.txt pyproject.toml
