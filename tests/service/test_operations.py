@@ -148,6 +148,18 @@ async def test_only_calls_that_need_the_store_wait_for_it(
         assert (await user.delete(media_id)).status_code == 204, "the reaper removes the bytes later"
 
 
+async def test_a_database_that_restarts_costs_tries_and_never_a_500(platform: Platform) -> None:
+    alice = platform.user()
+    assert (await alice.call("GET", "/api/media")).status_code == 200
+    others = "datname = current_database() AND pid <> pg_backend_pid()"
+    await platform.database.fetch_all(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}", {})
+    answers = [await alice.call("GET", "/api/media") for _ in range(platform.settings.database_pool_size + 1)]
+    assert answers[-1].status_code == 200
+    for answer in answers:
+        if answer.status_code != 200:
+            assert_unavailable(answer, "database")
+
+
 async def test_metrics_count_by_route_and_outcome_and_never_by_id(platform: Platform) -> None:
     alice = platform.user()
     media = await alice.upload(PICTURE)
