@@ -62,6 +62,8 @@ def create_app(settings: Settings, connection: BucketConnection) -> FastAPI:
         version="1",
         summary="Direct-to-store media uploads: announce a file, PUT it to the store, refer to it by id.",
         lifespan=lifespan,
+        # A redirect would be built from the Host header, which the caller chooses.
+        redirect_slashes=False,
     )
     install_problem_handlers(app)
     app.add_middleware(BodyLimit)

@@ -337,13 +337,13 @@ async def test_a_provider_without_keys_is_a_dependency_that_does_not_answer(
     jwks_verifier: TokenVerifier, provider: IdentityProvider, status: int, answer: bytes
 ) -> None:
     provider.status, provider.answer = status, answer
-    with pytest.raises(DependencyUnavailable, match="the identity provider does not answer"):
+    with pytest.raises(DependencyUnavailable, match="the identity provider cannot be reached"):
         await jwks_verifier.user(f"Bearer {token('RS256', RSA_KEY, 'rsa')}")
 
 
 async def test_nobody_listening_is_a_dependency_that_does_not_answer() -> None:
     verifier = TokenVerifier(PublishedKeys("http://127.0.0.1:9/keys", timeout_seconds=2))
-    with pytest.raises(DependencyUnavailable, match="the identity provider does not answer"):
+    with pytest.raises(DependencyUnavailable, match="the identity provider cannot be reached"):
         await verifier.user(f"Bearer {token('RS256', RSA_KEY, 'rsa')}")
 
 

@@ -57,6 +57,7 @@ ANNOUNCEMENTS = [
     initiating("name is too long", "file_name must have at most 255 characters", file_name="é" * 256),
     initiating("name has NUL", f"file_name {CONTROL}", file_name="a\0.png"),
     initiating("name has a line break", f"file_name {CONTROL}", file_name="a.png\r\nX-Evil: 1"),
+    initiating("name turns the direction of text", f"file_name {CONTROL}", file_name="a\u202egnp.exe"),
     initiating("name is half a surrogate pair", f"file_name {SURROGATE}", file_name="\ud800.png"),
     initiating("size is null", WHOLE, file_size=None),
     initiating("size is true", WHOLE, file_size=True),

@@ -26,8 +26,9 @@ NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 async def on_postgresql(request: pytest.FixtureRequest) -> AsyncIterator[MessageRepository]:
     url: str = request.getfixturevalue("migrated_database")
     async with Database(url, pool_size=10, timeout_seconds=5) as database:
-        yield PostgresMessageRepository(database)
+        # Other tests of the session leave theirs.
         await database.execute("DELETE FROM messages", {})
+        yield PostgresMessageRepository(database)
 
 
 @asynccontextmanager
