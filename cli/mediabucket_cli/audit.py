@@ -92,5 +92,6 @@ def _print(report: AuditReport, bucket: str) -> None:
         console.print(table)
         if len(report.findings) > _SHOWN:
             console.print(f"… and {len(report.findings) - _SHOWN} more: --json shows all")
-    told = f"{len(report.findings)} findings" if report.findings else "nothing is left over"
+    found = len(report.findings)
+    told = f"{found} {'finding' if found == 1 else 'findings'}" if found else "nothing is left over"
     console.print(f"{bucket}: {report.rows} completed media and {report.objects} objects compared; {told}")

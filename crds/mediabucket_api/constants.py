@@ -21,5 +21,4 @@ OWNER_NAME_TAG: Final = f"{GROUP}/owner"
 # Says who owns the bucket on stores without bucket tags.
 OWNER_MARKER_KEY: Final = ".mediabucket/owner.json"
 
-CONFIRM_DESTROY_ANNOTATION: Final = f"{GROUP}/confirm-destroy"
 RECREATE_ANNOTATION: Final = f"{GROUP}/recreate"
