@@ -20,6 +20,7 @@ def print_panel(console: Console, platform: DevelopmentPlatform) -> None:
     """Long lines are left to the terminal: what is copied from it must not be broken or framed."""
     rows = {
         "API": platform.api_url,
+        "page": f"{platform.api_url}/#token={_token(platform)}",
         "docs": f"{platform.api_url}/docs",
         "S3": platform.connection.store.endpoint,
         "bucket": platform.connection.bucket,
