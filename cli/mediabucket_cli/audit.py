@@ -1,26 +1,25 @@
 """`mediabucket audit`: do rows and objects agree?"""
 
-import asyncio
 import json
 import os
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from mediabucket_api.connection import BucketConnection, ConnectionIncomplete, StoreConnection
+from mediabucket_api.connection import BucketConnection, StoreConnection
 from mediabucket_api.spec import MediaBucketSpec
 from mediabucket_cli import data_directory
 from mediabucket_cli.data_directory import DataDirectory
 from mediabucket_cli.errors import CommandFailed
-from mediabucket_service.auditing import audit_bucket
-from mediabucket_service.media.audit import AuditReport, RepairRefused
-from mediabucket_service.settings import Settings
+
+if TYPE_CHECKING:
+    from mediabucket_service.media.audit import AuditReport
 
 _FOUND = 2
 _SHOWN = 40
@@ -39,31 +38,24 @@ def audit(
 
     Example: mediabucket audit --older-than 0 --repair
     """
-    settings, connection = _from_environment() if os.environ.get("BUCKET_NAME") else _from_platform(data)
+    # Here, because it takes most of a second that no other command should wait for.
+    from mediabucket_cli.media_audit import audit_as_configured, audit_media
+
     floor = timedelta(seconds=older_than)
-    try:
-        report = asyncio.run(audit_bucket(settings, connection, repair=repair, floor=floor))
-    except RepairRefused as error:
-        raise CommandFailed(str(error)) from error
+    if os.environ.get("BUCKET_NAME"):
+        bucket, report = audit_as_configured(repair=repair, floor=floor)
+    else:
+        database_url, connection = _platform(data)
+        bucket, report = connection.bucket, audit_media(database_url, connection, repair=repair, floor=floor)
     if as_json:
         typer.echo(json.dumps(asdict(report), default=str, indent=2))
     else:
-        _print(report, connection.bucket)
+        _print(report, bucket)
     if any(not finding.repaired for finding in report.findings):
         raise typer.Exit(_FOUND)
 
 
-def _from_environment() -> tuple[Settings, BucketConnection]:
-    try:
-        return Settings(), BucketConnection.from_environment(os.environ)
-    except ConnectionIncomplete as error:
-        raise CommandFailed(str(error)) from error
-    except ValidationError as error:
-        names = ", ".join(f"MEDIABUCKET_{'.'.join(map(str, item['loc'])).upper()}" for item in error.errors())
-        raise CommandFailed(f"missing or wrong in the environment: {names}") from error
-
-
-def _from_platform(data: Path) -> tuple[Settings, BucketConnection]:
+def _platform(data: Path) -> tuple[str, BucketConnection]:
     directory = DataDirectory(data)
     if not directory.ready.exists():
         raise CommandFailed(
@@ -79,11 +71,10 @@ def _from_platform(data: Path) -> tuple[Settings, BucketConnection]:
         secret_access_key=SecretStr(ready["secret_access_key"]),
     )
     spec = MediaBucketSpec.model_validate_json(directory.spec.read_text())
-    settings = Settings(database_url=SecretStr(ready["database_url"]))
-    return settings, BucketConnection(store=store, bucket=ready["bucket"], spec=spec)
+    return ready["database_url"], BucketConnection(store=store, bucket=ready["bucket"], spec=spec)
 
 
-def _print(report: AuditReport, bucket: str) -> None:
+def _print(report: "AuditReport", bucket: str) -> None:
     console = Console()
     if report.findings:
         table = Table("finding", "object", "what is wrong", "repaired", box=None, pad_edge=False)

@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import httpx
 import typer
 import yaml
-from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -29,8 +28,6 @@ from mediabucket_operator.changes import Change
 from mediabucket_operator.reconcile import reconcile
 from mediabucket_s3.admin import BucketAdmin
 from mediabucket_s3.objects import BucketObjects
-from mediabucket_service.auditing import audit_bucket
-from mediabucket_service.settings import Settings
 
 _MANIFEST: dict[str, Any] = {
     "apiVersion": API_VERSION,
@@ -129,8 +126,11 @@ class EphemeralPlatform:
         self._platform.apply_manifest()
 
     def audit(self) -> list[str]:
-        settings = Settings(database_url=SecretStr(self._platform.database_url))
-        report = asyncio.run(audit_bucket(settings, self._platform.connection, repair=False, floor=timedelta(0)))
+        # Here, because it takes most of a second that no other command should wait for.
+        from mediabucket_cli.media_audit import audit_media
+
+        connection = self._platform.connection
+        report = audit_media(self._platform.database_url, connection, repair=False, floor=timedelta(0))
         return [f"{finding.kind} {finding.key}" for finding in report.findings]
 
     @property

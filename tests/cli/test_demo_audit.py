@@ -31,8 +31,10 @@ STEPS = [
 ]
 
 
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, check=False, env=os.environ)
+def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command with these variables set on top of ours."""
+    variables = os.environ | environment
+    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, check=False, env=variables)
 
 
 def test_the_demo_holds_with_a_file_of_ones_own(tmp_path: Path) -> None:
@@ -108,3 +110,36 @@ def test_audit_says_where_it_looked(tmp_path: Path) -> None:
     told = run("audit", "--data", tmp_path)
     assert told.returncode == 1
     assert "start `mediabucket dev`" in " ".join(told.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({}, "missing or wrong in the environment: MEDIABUCKET_DATABASE_URL"),
+        (
+            {"MEDIABUCKET_DATABASE_URL": "postgresql://127.0.0.1:1/media"},
+            "missing from the environment: BUCKET_ENDPOINT, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, MEDIABUCKET_FILE",
+        ),
+    ],
+)
+def test_audit_says_what_the_environment_of_a_service_lacks(environment: dict[str, str], told: str) -> None:
+    refused = run("audit", BUCKET_NAME="media", **environment)
+    assert refused.returncode == 1
+    assert told in " ".join(refused.stderr.split())
+
+
+def test_audit_takes_the_environment_of_a_service(running: Dev, tmp_path: Path) -> None:
+    ready = running.ready
+    spec = tmp_path / "mediabucket.json"
+    spec.write_text('{"storeRef": {"name": "embedded"}}')
+    audited = run(
+        "audit",
+        "--json",
+        BUCKET_NAME=ready["bucket"],
+        BUCKET_ENDPOINT=ready["s3_endpoint"],
+        AWS_ACCESS_KEY_ID=ready["access_key_id"],
+        AWS_SECRET_ACCESS_KEY=ready["secret_access_key"],
+        MEDIABUCKET_DATABASE_URL=ready["database_url"],
+        MEDIABUCKET_FILE=str(spec),
+    )
+    assert (audited.returncode, json.loads(audited.stdout)["findings"]) == (0, [])
