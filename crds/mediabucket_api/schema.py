@@ -46,8 +46,8 @@ def _field_schema(field: FieldInfo) -> Schema:
 
 
 def _default_json(default: object) -> object:
-    """What the API server fills in. A model gives only what it sets itself: its own schema has the rest."""
-    return TypeAdapter(type(default)).dump_python(default, mode="json", by_alias=True, exclude_unset=True)
+    """What the API server fills in: whole, since it checks the rules of a default before it fills in what is inside."""
+    return TypeAdapter(type(default)).dump_python(default, mode="json", by_alias=True, exclude_none=True)
 
 
 def type_schema(annotation: Any, metadata: tuple[object, ...] = ()) -> Schema:
