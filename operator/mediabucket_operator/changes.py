@@ -29,11 +29,16 @@ class Change:
     def done(self) -> "Change":
         return replace(self, applied=True)
 
+    def overlaps(self, other: "Change") -> bool:
+        """Whether one is about the other's field, or about a part of it."""
+        one, another = f"{self.path}.", f"{other.path}."
+        return self.aspect == other.aspect and (one.startswith(another) or another.startswith(one))
+
 
 def differences(aspect: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
     """What has to change for `before` to become `after`, field by field.
 
-    Fields that only the store has inside of ours are its own business: stores add defaults to what they keep.
+    Both are in normal form: what stores add by themselves is no longer in it.
     """
     return tuple(Change(aspect, path, old, new) for path, old, new in _differing("", before, after))
 
@@ -43,6 +48,6 @@ def _differing(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -
         old, new = before.get(name), after.get(name)
         here = f"{path}.{name}" if path else name
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            yield from _differing(here, {key: old[key] for key in old.keys() & new.keys()}, new)
+            yield from _differing(here, old, new)
         elif old != new:
             yield here, old, new

@@ -6,7 +6,11 @@ from datetime import datetime
 
 from mediabucket_api.status import Condition, ConditionStatus, ConditionType
 
+# Reasons that more than one module must spell the same way.
 NOT_CHECKED = "NotChecked"
+DIFFERS = "Differs"
+NOT_IMPLEMENTED = "NotImplementedByStore"
+NOT_KEPT = "NotKeptByStore"
 # Conditions that say something is wrong when they are True.
 NEGATIVE = frozenset({ConditionType.DRIFTED, ConditionType.DELETION_BLOCKED})
 

@@ -1,16 +1,20 @@
 """Whose bucket is it? Nothing is ever written to a bucket that cannot be proved ours."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from mediabucket_api.constants import OWNER_MARKER_KEY, OWNER_NAME_TAG, OWNER_TAG, RECREATE_ANNOTATION
+from mediabucket_api.constants import GROUP, OWNER_MARKER_KEY, OWNER_NAME_TAG, OWNER_TAG, RECREATE_ANNOTATION
 from mediabucket_api.resources import MediaBucket
 from mediabucket_api.spec import AdoptionPolicy
 from mediabucket_api.status import Ownership, OwnershipOrigin, OwnershipState
 from mediabucket_operator.conditions import Verdict
 from mediabucket_s3.admin import BucketAdmin
 from mediabucket_s3.errors import NotImplementedByStore
+
+# In the bucket, because a status does not outlive its resource: an adopted bucket must never be destroyed.
+ORIGIN_TAG = f"{GROUP}/origin"
 
 
 @dataclass(frozen=True)
@@ -24,8 +28,33 @@ class Owner:
     def of(cls, resource: MediaBucket) -> "Owner":
         return cls(resource.owner_uid, f"{resource.metadata.namespace}/{resource.metadata.name}")
 
+
+@dataclass(frozen=True)
+class Mark:
+    """What stands in a bucket: its owner, and whether the first of them made or adopted it."""
+
+    owner: Owner
+    origin: OwnershipOrigin
+
+    @classmethod
+    def from_tags(cls, tags: Mapping[str, str]) -> "Mark | None":
+        if OWNER_TAG not in tags:
+            return None
+        created = tags.get(ORIGIN_TAG) == OwnershipOrigin.CREATED
+        origin = OwnershipOrigin.CREATED if created else OwnershipOrigin.ADOPTED
+        return cls(Owner(tags[OWNER_TAG], tags.get(OWNER_NAME_TAG, "")), origin)
+
     def tags(self) -> dict[str, str]:
-        return {OWNER_TAG: self.uid, OWNER_NAME_TAG: self.name}
+        return {OWNER_TAG: self.owner.uid, OWNER_NAME_TAG: self.owner.name, ORIGIN_TAG: self.origin.value}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was seen of a bucket. `empty` is looked at only where it matters: in a bucket without a mark."""
+
+    exists: bool
+    mark: Mark | None = None
+    empty: bool = False
 
 
 class Step(Enum):
@@ -42,51 +71,74 @@ class Decision:
     """What to do, what status says of it, and the condition BucketOwned."""
 
     step: Step
-    ownership: Ownership | None
+    ownership: Ownership
     verdict: Verdict
 
 
-def read_owner(admin: BucketAdmin) -> Owner | None:
-    """The owner in the bucket's tags, or in the marker object where the store has no tags. Raises S3Error."""
+def look(admin: BucketAdmin) -> Found:
+    """See whose bucket it is. Raises S3Error."""
+    if not admin.exists():
+        return Found(exists=False)
+    mark = read_mark(admin)
+    return Found(exists=True, mark=mark, empty=mark is None and admin.is_empty())
+
+
+def read_mark(admin: BucketAdmin) -> Mark | None:
+    """The mark in the bucket's tags, or in an object where the store keeps no tags. Raises S3Error."""
     try:
-        tags = admin.get_tags()
+        marked = Mark.from_tags(admin.get_tags())
     except NotImplementedByStore:
-        content = admin.read_object(OWNER_MARKER_KEY)
-        tags = {} if content is None else json.loads(content)
-    return Owner(tags[OWNER_TAG], tags.get(OWNER_NAME_TAG, "")) if OWNER_TAG in tags else None
+        marked = None
+    return marked or _marked_by_object(admin.read_object(OWNER_MARKER_KEY))
 
 
-def write_owner(admin: BucketAdmin, owner: Owner) -> None:
+def write_mark(admin: BucketAdmin, mark: Mark) -> None:
     """Mark the bucket as ours beside whatever tags it has. Raises S3Error."""
     try:
-        admin.put_tags(admin.get_tags() | owner.tags())
+        admin.put_tags(admin.get_tags() | mark.tags())
+        if Mark.from_tags(admin.get_tags()) == mark:
+            return
     except NotImplementedByStore:
-        admin.write_object(OWNER_MARKER_KEY, json.dumps(owner.tags()).encode(), "application/json")
+        pass
+    admin.write_object(OWNER_MARKER_KEY, json.dumps(mark.tags()).encode(), "application/json")
 
 
-def decide(resource: MediaBucket, exists: bool, found: Owner | None) -> Decision:
-    """What to do with the bucket, from what it says and what the manifest allows."""
-    if not exists:
+def decide(resource: MediaBucket, found: Found) -> Decision:
+    """What to do with the bucket, from what was seen of it and what the manifest allows."""
+    if not found.exists:
         return _missing(resource)
-    if found is None:
-        return _unmarked(resource)
-    ours = Owner.of(resource)
-    if found.uid == ours.uid:
-        return Decision(Step.KEEP, _owned(resource, OwnershipOrigin.CREATED), _verdict_owned())
-    if found.name == ours.name and resource.spec.adoption_policy != AdoptionPolicy.NEVER:
+    if found.mark is None:
+        return _unmarked(resource, found)
+    ours, owner = Owner.of(resource), found.mark.owner
+    if owner.uid == ours.uid:
+        return _owned(Step.KEEP, found.mark.origin)
+    if owner.name == ours.name and resource.spec.adoption_policy != AdoptionPolicy.NEVER:
         # A resource that was deleted under Retain and applied again has a new UID and its old name.
-        return Decision(Step.TAKE, _owned(resource, OwnershipOrigin.CREATED), _verdict_owned())
+        return _owned(Step.TAKE, found.mark.origin)
     return _refused(
+        resource,
         "ForeignOwner",
-        f"bucket {resource.bucket_name} belongs to {found.name or found.uid}: choose another bucketName",
+        f"bucket {resource.bucket_name} belongs to {owner.name or owner.uid}: choose another bucketName",
     )
+
+
+def _marked_by_object(content: bytes | None) -> Mark | None:
+    if content is None:
+        return None
+    try:
+        tags = json.loads(content)
+    except ValueError:
+        tags = None
+    marked = Mark.from_tags(tags) if isinstance(tags, dict) else None
+    # Somebody meant something by it: nobody's bucket it is not.
+    return marked or Mark(Owner("", f"whoever wrote {OWNER_MARKER_KEY} into it"), OwnershipOrigin.ADOPTED)
 
 
 def _missing(resource: MediaBucket) -> Decision:
     known = resource.status.ownership
-    was_there = known is not None and known.state == OwnershipState.OWNED
-    if not was_there or resource.metadata.annotations.get(RECREATE_ANNOTATION) == "true":
-        return Decision(Step.CREATE, _owned(resource, OwnershipOrigin.CREATED), _verdict_owned())
+    was_ours = known is not None and known.origin is not None
+    if known is None or not was_ours or resource.metadata.annotations.get(RECREATE_ANNOTATION) == "true":
+        return _owned(Step.CREATE, OwnershipOrigin.CREATED)
     gone = (
         f"bucket {resource.bucket_name} was there and is gone; an empty one is made only with the annotation"
         f" {RECREATE_ANNOTATION}=true"
@@ -94,28 +146,27 @@ def _missing(resource: MediaBucket) -> Decision:
     return Decision(Step.REFUSE, known, Verdict.false("BucketMissing", gone))
 
 
-def _unmarked(resource: MediaBucket) -> Decision:
+def _unmarked(resource: MediaBucket, found: Found) -> Decision:
     known = resource.status.ownership
-    if known is not None and known.state == OwnershipState.CLAIMED:
-        # The claim is older than the bucket: whoever made it died before marking it.
-        return Decision(Step.TAKE, _owned(resource, OwnershipOrigin.CREATED), _verdict_owned())
+    if known is not None and known.state == OwnershipState.CLAIMED and found.empty:
+        # Whoever made it died before marking it. With anything in it, somebody else was faster.
+        return _owned(Step.TAKE, OwnershipOrigin.CREATED)
     if resource.spec.adoption_policy == AdoptionPolicy.ADOPT:
-        return Decision(Step.TAKE, _owned(resource, OwnershipOrigin.ADOPTED), _verdict_owned())
+        return _owned(Step.TAKE, OwnershipOrigin.ADOPTED)
     return _refused(
+        resource,
         "BucketExists",
         f"bucket {resource.bucket_name} exists and does not say whose it is: set adoptionPolicy Adopt if it is yours,"
         " or choose another bucketName",
     )
 
 
-def _refused(reason: str, message: str) -> Decision:
-    return Decision(Step.REFUSE, Ownership(state=OwnershipState.FOREIGN), Verdict.false(reason, message))
-
-
-def _owned(resource: MediaBucket, origin: OwnershipOrigin) -> Ownership:
+def _refused(resource: MediaBucket, reason: str, message: str) -> Decision:
     known = resource.status.ownership
-    return Ownership(state=OwnershipState.OWNED, origin=(known and known.origin) or origin)
+    ownership = Ownership(state=OwnershipState.FOREIGN, origin=known.origin if known is not None else None)
+    return Decision(Step.REFUSE, ownership, Verdict.false(reason, message))
 
 
-def _verdict_owned() -> Verdict:
-    return Verdict.true("Owned", "the bucket is marked as this resource's")
+def _owned(step: Step, origin: OwnershipOrigin) -> Decision:
+    verdict = Verdict.true("Owned", "the bucket is marked as this resource's")
+    return Decision(step, Ownership(state=OwnershipState.OWNED, origin=origin), verdict)

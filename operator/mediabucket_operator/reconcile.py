@@ -4,6 +4,7 @@ The steps are: whose bucket is it → create, take or refuse → public access b
 CORS → lifecycle → tags. One step's failure never stops the others. Nothing here ever deletes a bucket or an object.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,11 +13,12 @@ from mediabucket_api.connection import StoreConnection
 from mediabucket_api.resources import MediaBucket
 from mediabucket_api.spec import DriftPolicy, ManagementPolicy
 from mediabucket_api.status import (
+    ConditionStatus,
     ConditionType,
-    Enforcer,
     LifecycleRuleStatus,
     MediaBucketStatus,
     Ownership,
+    OwnershipOrigin,
     OwnershipState,
 )
 from mediabucket_operator.aspects import lifecycle
@@ -26,28 +28,34 @@ from mediabucket_operator.aspects.policy import PolicyAspect
 from mediabucket_operator.aspects.public_access import PublicAccessAspect
 from mediabucket_operator.aspects.settings import EncryptionAspect, TagsAspect, VersioningAspect
 from mediabucket_operator.changes import Change, differences
-from mediabucket_operator.conditions import Conditions, Verdict
-from mediabucket_operator.ownership import Decision, Owner, Step, decide, read_owner, write_owner
+from mediabucket_operator.conditions import DIFFERS, NOT_KEPT, Conditions, Verdict
+from mediabucket_operator.ownership import Decision, Mark, Owner, Step, decide, look, write_mark
 from mediabucket_s3.admin import BucketAdmin
-from mediabucket_s3.errors import S3Error, StoreUnavailable, Throttled
+from mediabucket_s3.errors import BucketTaken, S3Error, StoreUnavailable, Throttled
 
+LIFECYCLE = lifecycle.LifecycleAspect()
+TAGS = TagsAspect()
 ASPECTS: tuple[Aspect[Any], ...] = (
     PublicAccessAspect(),
     EncryptionAspect(),
     VersioningAspect(),
     PolicyAspect(),
     CorsAspect(),
-    lifecycle.LifecycleAspect(),
-    TagsAspect(),
+    LIFECYCLE,
+    TAGS,
 )
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The status to show, and what was different; a change is `applied` once it was written and read back."""
+    """The status to show, and what was different; a change is `applied` once it was written and read back.
+
+    `complete`: everything could be compared. If not, there may be differences that `changes` does not have.
+    """
 
     status: MediaBucketStatus
-    changes: tuple[Change, ...]
+    changes: tuple[Change, ...] = ()
+    complete: bool = True
 
 
 def reconcile(
@@ -61,20 +69,23 @@ def reconcile(
     """One pass. With `dry_run`, or under managementPolicy Observe, nothing is written anywhere; under Pause nothing
     is even read. Never raises S3Error: a store that fails is a condition.
     """
+    visit = _Visit(resource, admin, connection, now)
     if resource.spec.management_policy == ManagementPolicy.PAUSE:
-        return Outcome(resource.status, ())
-    visit = _Visit(resource, admin, connection, now, dry_run)
+        return visit.paused()
     try:
-        decision = decide(resource, *_look(admin))
+        decision = decide(resource, look(admin))
     except S3Error as error:
-        return visit.unreachable(error)
+        return visit.failed(error, resource.status.ownership)
     if decision.step == Step.REFUSE:
         return visit.refused(decision)
-    return visit.carried_out(decision)
+    observing = dry_run or resource.spec.management_policy == ManagementPolicy.OBSERVE
+    return visit.observed(decision) if observing else visit.carried_out(decision)
 
 
 def claim(resource: MediaBucket) -> MediaBucketStatus:
-    """The status to store before a first pass: whoever dies between making and marking a bucket finds it again."""
+    """The status to store before a bucket that is not there is made: whoever dies between making and marking it
+    finds it again. Only for a bucket that was just seen missing.
+    """
     if resource.status.ownership is not None:
         return resource.status
     return resource.status.model_copy(
@@ -82,90 +93,110 @@ def claim(resource: MediaBucket) -> MediaBucketStatus:
     )
 
 
-def _look(admin: BucketAdmin) -> tuple[bool, Owner | None]:
-    exists = admin.exists()
-    return exists, read_owner(admin) if exists else None
-
-
 class _Visit:
     """One pass over one bucket."""
 
-    def __init__(
-        self, resource: MediaBucket, admin: BucketAdmin, connection: StoreConnection, now: datetime, dry_run: bool
-    ) -> None:
+    def __init__(self, resource: MediaBucket, admin: BucketAdmin, connection: StoreConnection, now: datetime) -> None:
         self._resource = resource
         self._admin = admin
         self._connection = connection
+        self._owner = Owner.of(resource)
         self._conditions = Conditions(resource.status.conditions, resource.metadata.generation, now)
-        self._conditions.set(ConditionType.DELETION_BLOCKED, Verdict.false("NotDeleting", ""))
-        self._observing = dry_run or resource.spec.management_policy == ManagementPolicy.OBSERVE
         self._context = Context(
             spec=resource.spec,
             bucket=resource.bucket_name,
             connection=connection,
-            owner=Owner.of(resource),
-            given_up=_given_up(resource),
+            given_up=lifecycle.given_up(resource),
         )
 
-    def unreachable(self, error: S3Error) -> Outcome:
-        """The store did not answer the first question: the last good state is kept."""
+    def paused(self) -> Outcome:
+        """The last state stays; on a first visit nothing is known."""
+        if self._resource.status.conditions:
+            return Outcome(self._resource.status)
+        self._conditions.set(ConditionType.READY, Verdict.unknown("Paused", "managementPolicy is Pause"))
+        return Outcome(self._resource.status.model_copy(update={"conditions": self._conditions.build()}))
+
+    def failed(self, error: S3Error, ownership: Ownership | None) -> Outcome:
+        """The store did not let us own the bucket: the last good state is kept."""
         verdict = Verdict.false(type(error).__name__, str(error))
         if isinstance(error, StoreUnavailable | Throttled):
             self._conditions.set(ConditionType.STORE_REACHABLE, verdict)
         else:
+            self._conditions.set(ConditionType.STORE_REACHABLE, Verdict.true("Reachable"))
             self._conditions.set(ConditionType.BUCKET_OWNED, verdict)
-        return Outcome(self._status(self._resource.status.ownership, self._resource.status.lifecycle), ())
+        return Outcome(self._status(ownership, self._resource.status.lifecycle), complete=False)
 
     def refused(self, decision: Decision) -> Outcome:
         """Somebody else's bucket, or one that is gone: not a single write."""
         self._conditions.set(ConditionType.STORE_REACHABLE, Verdict.true("Reachable"))
         self._conditions.set(ConditionType.BUCKET_OWNED, decision.verdict)
-        return Outcome(self._status(decision.ownership, self._resource.status.lifecycle), ())
+        return Outcome(self._status(decision.ownership, self._resource.status.lifecycle), complete=False)
+
+    def observed(self, decision: Decision) -> Outcome:
+        """What would be done."""
+        changes = self._ownership_changes(decision)
+        if decision.step == Step.CREATE:
+            self._conditions.set(ConditionType.BUCKET_OWNED, Verdict.false(DIFFERS, "there is no bucket yet"))
+            return Outcome(self._status(self._resource.status.ownership, ()), changes + self._everything_missing())
+        if decision.step == Step.TAKE:
+            self._conditions.set(ConditionType.BUCKET_OWNED, Verdict.false(DIFFERS, "the bucket lacks our mark"))
+            return self._compared(self._resource.status.ownership, changes, lambda _: False)
+        self._conditions.set(ConditionType.BUCKET_OWNED, decision.verdict)
+        return self._compared(decision.ownership, changes, lambda _: False)
 
     def carried_out(self, decision: Decision) -> Outcome:
         """Own the bucket, then every aspect."""
-        changes = self._ownership_changes(decision)
-        if self._observing and decision.step == Step.CREATE:
-            self._conditions.set(ConditionType.BUCKET_OWNED, Verdict.false("BucketMissing", "there is no bucket yet"))
-            return Outcome(self._status(self._resource.status.ownership, ()), changes + self._everything_missing())
         try:
-            changes = self._own(decision, changes)
+            self._own(decision)
         except S3Error as error:
-            return self.unreachable(error)
+            return self.failed(error, _ownership_after(error, decision, self._resource.status.ownership))
         self._conditions.set(ConditionType.BUCKET_OWNED, decision.verdict)
-        results = {aspect.name: run(aspect, self._admin, self._context, write=self._writes()) for aspect in ASPECTS}
-        found = tuple(change for result in results.values() for change in result.changes)
-        self._conclude(results, found)
-        rules = lifecycle.statuses(self._context, frozenset(self._lost_rules(results["lifecycle"])))
-        return Outcome(self._status(decision.ownership, rules), changes + found)
+        changes = tuple(change.done() for change in self._ownership_changes(decision))
+        taken = decision.step != Step.KEEP
+        return self._compared(decision.ownership, changes, lambda aspect: taken or not self._only_told(aspect))
 
     def _ownership_changes(self, decision: Decision) -> tuple[Change, ...]:
-        owner = self._context.owner.name
-        if decision.step == Step.CREATE:
-            return (Change("bucket", "name", None, self._context.bucket), Change("bucket", "owner", None, owner))
-        return (Change("bucket", "owner", None, owner),) if decision.step == Step.TAKE else ()
+        if decision.step == Step.KEEP:
+            return ()
+        marked = Change("bucket", "owner", None, self._owner.name)
+        named = Change("bucket", "name", None, self._context.bucket)
+        return (named, marked) if decision.step == Step.CREATE else (marked,)
 
-    def _own(self, decision: Decision, changes: tuple[Change, ...]) -> tuple[Change, ...]:
-        if self._observing or not changes:
-            return changes
+    def _own(self, decision: Decision) -> None:
+        if decision.step == Step.KEEP:
+            return
+        mark = Mark(self._owner, decision.ownership.origin or OwnershipOrigin.ADOPTED)
         if decision.step == Step.CREATE:
-            tags = {tag.key: tag.value for tag in self._context.spec.tags} | self._context.owner.tags()
-            self._admin.create(self._connection.region, tags)
-        write_owner(self._admin, self._context.owner)
-        return tuple(change.done() for change in changes)
+            self._admin.create(self._connection.region, {**TAGS.desired(self._context), **mark.tags()})
+        write_mark(self._admin, mark)
 
     def _everything_missing(self) -> tuple[Change, ...]:
         return tuple(
             change for aspect in ASPECTS for change in differences(aspect.name, {}, aspect.desired(self._context))
         )
 
-    def _writes(self) -> bool:
-        """Whether differences are written: not while observing, nor drift that is only to be told."""
-        seen = self._resource.status.observed_generation
-        settled = seen is not None and seen == self._resource.metadata.generation
-        return not self._observing and not (settled and self._resource.spec.drift_policy == DriftPolicy.WARN)
+    def _only_told(self, aspect: Aspect[Any]) -> bool:
+        """Whether a difference can only be drift, since this generation was written once, and drift is only told."""
+        before = next((found for found in self._resource.status.conditions if found.type == aspect.condition), None)
+        return (
+            self._resource.spec.drift_policy == DriftPolicy.WARN
+            and before is not None
+            and before.observed_generation == self._resource.metadata.generation
+            and (before.status == ConditionStatus.TRUE or before.reason in (DIFFERS, NOT_KEPT))
+        )
 
-    def _conclude(self, results: dict[str, Result], found: tuple[Change, ...]) -> None:
+    def _compared(
+        self, ownership: Ownership | None, changes: tuple[Change, ...], writes: Callable[[Aspect[Any]], bool]
+    ) -> Outcome:
+        results = {aspect.name: run(aspect, self._admin, self._context, write=writes(aspect)) for aspect in ASPECTS}
+        self._conclude(results)
+        rules = self._resource.status.lifecycle
+        if (result := results[LIFECYCLE.name]).settled:
+            rules = lifecycle.statuses(self._context, frozenset(result.dropped))
+        found = tuple(change for result in results.values() for change in result.changes)
+        return Outcome(self._status(ownership, rules), changes + found, all(result.read for result in results.values()))
+
+    def _conclude(self, results: Mapping[str, Result]) -> None:
         for aspect in ASPECTS:
             result = results[aspect.name]
             if not result.unreachable:
@@ -173,15 +204,10 @@ class _Visit:
         lost = next((result.verdict for result in results.values() if result.unreachable), None)
         reachable = Verdict.true("Reachable") if lost is None else Verdict.false(lost.reason, lost.message)
         self._conditions.set(ConditionType.STORE_REACHABLE, reachable)
-        left = [change for change in found if not change.applied and change.aspect != "lifecycle"]
+        left = [change for result in results.values() if not result.settled for change in result.changes]
         paths = ", ".join(f"{change.aspect}.{change.path}" for change in left)
-        drifted = Verdict.true("Differs", f"left as it is: {paths}") if left else Verdict.false("InSync", "")
+        drifted = Verdict.true(DIFFERS, f"left as it is: {paths}") if left else Verdict.false("InSync", "")
         self._conditions.set(ConditionType.DRIFTED, drifted)
-
-    def _lost_rules(self, result: Result) -> tuple[str, ...]:
-        if result.verdict.reason == "NotImplementedByStore":
-            return tuple(rule["ID"] for rule in lifecycle.rules(self._context))
-        return result.dropped
 
     def _status(self, ownership: Ownership | None, rules: tuple[LifecycleRuleStatus, ...]) -> MediaBucketStatus:
         return self._resource.status.model_copy(
@@ -196,8 +222,9 @@ class _Visit:
         )
 
 
-def _given_up(resource: MediaBucket) -> tuple[LifecycleRuleStatus, ...]:
-    """Rules that the store dropped before; a new generation tries them again."""
-    if resource.status.observed_generation != resource.metadata.generation:
-        return ()
-    return tuple(rule for rule in resource.status.lifecycle if rule.enforced_by != Enforcer.STORE)
+def _ownership_after(error: S3Error, decision: Decision, known: Ownership | None) -> Ownership | None:
+    """What status says when making or marking a bucket failed: it may have been made all the same."""
+    if decision.step != Step.CREATE:
+        return known
+    state = OwnershipState.FOREIGN if isinstance(error, BucketTaken) else OwnershipState.CLAIMED
+    return Ownership(state=state, origin=known.origin if known is not None else None)

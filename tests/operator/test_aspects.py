@@ -16,7 +16,6 @@ from mediabucket_api.spec import MediaBucketSpec
 from mediabucket_api.status import ConditionType
 from mediabucket_operator.aspects import cors, lifecycle, policy
 from mediabucket_operator.aspects.base import Aspect, Context
-from mediabucket_operator.ownership import Owner
 from mediabucket_operator.reconcile import reconcile
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=8)
@@ -61,7 +60,6 @@ def context(**spec: Any) -> Context:
             access_key_id="id",
             secret_access_key=SecretStr("secret"),
         ),
-        owner=Owner("uid", "team-a/media"),
     )
 
 

@@ -22,6 +22,7 @@ class CountedAdmin(BucketAdmin):
 
     def __init__(self, client: Any, bucket: str) -> None:
         super().__init__(client, bucket)
+        self.client = client
         self.called: list[str] = []
         client.meta.events.register("before-call.s3", self._note)
 

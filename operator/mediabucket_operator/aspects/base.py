@@ -1,16 +1,16 @@
 """What every aspect is, and how each is carried out: read, compare, write only a difference, read back."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 from mediabucket_api.connection import StoreConnection
 from mediabucket_api.spec import MediaBucketSpec
 from mediabucket_api.status import ConditionType, LifecycleRuleStatus
 from mediabucket_operator.changes import Change, differences
-from mediabucket_operator.conditions import Verdict
-from mediabucket_operator.ownership import Owner
+from mediabucket_operator.conditions import DIFFERS, NOT_IMPLEMENTED, NOT_KEPT, Verdict
 from mediabucket_s3.admin import BucketAdmin
 from mediabucket_s3.errors import NotImplementedByStore, S3Error, StoreUnavailable, Throttled
 
@@ -25,16 +25,22 @@ class Context:
     spec: MediaBucketSpec
     bucket: str
     connection: StoreConnection
-    owner: Owner
     given_up: tuple[LifecycleRuleStatus, ...] = ()
 
 
 @dataclass(frozen=True)
 class Result:
-    """How one aspect went. `unreachable`: the store did not answer."""
+    """How one aspect went.
+
+    `read`: the changes are all there are; else the store failed before it was compared. `settled`: the store was given
+    what is wanted, if it had not got it already. `dropped`: the entries of that which it does not keep.
+    `unreachable`: the store did not answer.
+    """
 
     changes: tuple[Change, ...]
     verdict: Verdict
+    read: bool = True
+    settled: bool = False
     dropped: tuple[str, ...] = ()
     unreachable: bool = False
 
@@ -73,46 +79,77 @@ class Aspect(ABC, Generic[Document]):
         """What the condition says when the store lacks this side altogether."""
         if not self.desired(context):
             return Verdict.true("NotRequested", "the store lacks this, and the manifest does not ask for it")
-        return Verdict.false("NotImplementedByStore", f"the store of {admin.bucket} lacks this: {self.consequence}")
+        return Verdict.false(NOT_IMPLEMENTED, f"the store of {admin.bucket} lacks this: {self.consequence}")
 
     @property
     @abstractmethod
     def consequence(self) -> str:
         """What follows when the store cannot do this, as a sentence."""
 
-    def incomplete(self, missing: tuple[Change, ...]) -> Verdict:
+    def incomplete(self, missing: tuple[Change, ...], context: Context) -> Verdict:
         """What the condition says when the store took the document and did not keep all of it."""
-        paths = ", ".join(change.path for change in missing)
-        return Verdict.false("NotKeptByStore", f"the store accepted, but does not keep: {paths}; {self.consequence}")
+        told = f"the store of {context.bucket} accepts, but does not keep: {_paths(missing)}"
+        return Verdict.false(NOT_KEPT, f"{told}; {self.consequence}")
+
+
+def keyed(entries: Iterable[tuple[str, Any]]) -> Entries:
+    """Entries by name. Stores may keep a second one of the same name: it is one too many, and must not hide."""
+    seen: Counter[str] = Counter()
+    found = {}
+    for name, entry in entries:
+        seen[name] += 1
+        found[name if seen[name] == 1 else f"{name} ({seen[name]})"] = entry
+    return found
 
 
 def run(aspect: Aspect[Any], admin: BucketAdmin, context: Context, *, write: bool) -> Result:
-    """Carry out one aspect. No failure leaves it: what went wrong becomes the verdict."""
+    """Carry out one aspect. No failure of the store leaves it: what went wrong becomes the verdict."""
     try:
-        try:
-            return _carried_out(aspect, admin, context, write=write)
-        except NotImplementedByStore:
-            return Result((), aspect.not_implemented(admin, context))
-    except (StoreUnavailable, Throttled) as error:
-        return Result((), Verdict.unknown("StoreUnreachable", str(error)), unreachable=True)
+        document = aspect.read(admin)
+    except NotImplementedByStore:
+        return _not_implemented(aspect, admin, context)
     except S3Error as error:
-        return Result((), Verdict.false(type(error).__name__, f"{error}; {aspect.consequence}"))
-
-
-def _carried_out(aspect: Aspect[Any], admin: BucketAdmin, context: Context, *, write: bool) -> Result:
-    document = aspect.read(admin)
-    wanted = aspect.desired(context)
-    found = differences(aspect.name, aspect.ours(document, context), wanted)
+        return replace(_failed(aspect, error), read=False)
+    found = _differences(aspect, document, context)
     if not found:
-        return Result((), aspect.synced(context))
+        return Result((), aspect.synced(context), settled=True)
     if not write:
-        paths = ", ".join(change.path for change in found)
-        return Result(found, Verdict.false("Differs", f"the store differs from the manifest in: {paths}"))
-    aspect.write(admin, aspect.merged(document, context))
-    missing = differences(aspect.name, aspect.ours(aspect.read(admin), context), wanted)
-    lost = {change.path for change in missing}
-    applied = tuple(change if change.path in lost else change.done() for change in found)
+        return Result(found, Verdict.false(DIFFERS, f"the store differs from the manifest in: {_paths(found)}"))
+    try:
+        aspect.write(admin, aspect.merged(document, context))
+        return _read_back(aspect, admin, context, found)
+    except NotImplementedByStore:
+        return replace(_not_implemented(aspect, admin, context), changes=found)
+    except S3Error as error:
+        return replace(_failed(aspect, error), changes=found)
+
+
+def _differences(aspect: Aspect[Document], document: Document, context: Context) -> tuple[Change, ...]:
+    return differences(aspect.name, aspect.ours(document, context), aspect.desired(context))
+
+
+def _read_back(aspect: Aspect[Any], admin: BucketAdmin, context: Context, found: tuple[Change, ...]) -> Result:
+    missing = _differences(aspect, aspect.read(admin), context)
+    applied = tuple(change if any(map(change.overlaps, missing)) else change.done() for change in found)
     if not missing:
-        return Result(applied, aspect.synced(context))
+        return Result(applied, aspect.synced(context), settled=True)
     dropped = tuple(change.path.partition(".")[0] for change in missing)
-    return Result(applied, aspect.incomplete(missing), dropped)
+    return Result(applied, aspect.incomplete(missing, context), settled=True, dropped=dropped)
+
+
+def _not_implemented(aspect: Aspect[Any], admin: BucketAdmin, context: Context) -> Result:
+    try:
+        verdict = aspect.not_implemented(admin, context)
+    except S3Error as error:
+        return replace(_failed(aspect, error), read=False)
+    return Result((), verdict, settled=True, dropped=tuple(aspect.desired(context)))
+
+
+def _failed(aspect: Aspect[Any], error: S3Error) -> Result:
+    if isinstance(error, StoreUnavailable | Throttled):
+        return Result((), Verdict.unknown("StoreUnreachable", str(error)), unreachable=True)
+    return Result((), Verdict.false(type(error).__name__, f"{error}; {aspect.consequence}"))
+
+
+def _paths(changes: tuple[Change, ...]) -> str:
+    return ", ".join(change.path for change in changes)

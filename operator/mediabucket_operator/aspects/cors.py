@@ -6,14 +6,21 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_CORSRule.html
 from collections.abc import Mapping
 from typing import Any
 
+from typing_extensions import override
+
 from mediabucket_api.constants import RULE_ID_PREFIX
 from mediabucket_api.status import ConditionType
-from mediabucket_operator.aspects.base import Aspect, Context, Entries
+from mediabucket_operator.aspects.base import Aspect, Context, Entries, keyed
 from mediabucket_s3.admin import BucketAdmin
 from mediabucket_s3.presign import SIGNED_REQUEST_HEADERS
 
 Rules = list[dict[str, Any]]
 RULE_ID = f"{RULE_ID_PREFIX}uploads"
+_ALLOWED = {
+    "AllowedMethods": ["PUT", "GET", "HEAD"],
+    "AllowedHeaders": list(SIGNED_REQUEST_HEADERS),
+    "ExposeHeaders": ["ETag"],
+}
 
 
 class CorsAspect(Aspect[Rules]):
@@ -27,13 +34,13 @@ class CorsAspect(Aspect[Rules]):
     def desired(self, context: Context) -> Entries:
         return {rule["ID"]: normal_rule(rule) for rule in _wanted(context)}
 
+    @override
     def ours(self, document: Rules, context: Context) -> Entries:
-        found = [rule for rule in document if _is_ours(rule, context)]
-        return {rule.get("ID") or RULE_ID: normal_rule(rule) for rule in found}
+        return keyed((rule.get("ID") or RULE_ID, normal_rule(rule)) for rule in document if _is_ours(rule))
 
     def merged(self, document: Rules, context: Context) -> Rules:
         # The first rule that fits an origin is the one that counts: ours must not be hidden behind another.
-        return [*_wanted(context), *(rule for rule in document if not _is_ours(rule, context))]
+        return [*_wanted(context), *(rule for rule in document if not _is_ours(rule))]
 
     def write(self, admin: BucketAdmin, document: Rules) -> None:
         if document:
@@ -57,20 +64,13 @@ def _wanted(context: Context) -> Rules:
     cors = context.spec.cors
     if not cors.allowed_origins:
         return []
-    return [
-        {
-            "ID": RULE_ID,
-            "AllowedOrigins": list(cors.allowed_origins),
-            "AllowedMethods": ["PUT", "GET", "HEAD"],
-            "AllowedHeaders": list(SIGNED_REQUEST_HEADERS),
-            "ExposeHeaders": ["ETag"],
-            "MaxAgeSeconds": cors.max_age_seconds,
-        }
-    ]
+    whose = {"AllowedOrigins": list(cors.allowed_origins), "MaxAgeSeconds": cors.max_age_seconds}
+    return [{"ID": RULE_ID, **_ALLOWED, **whose}]
 
 
-def _is_ours(rule: Mapping[str, Any], context: Context) -> bool:
-    """By its id; where the store does not keep ids, by being just what we would write."""
+def _is_ours(rule: Mapping[str, Any]) -> bool:
+    """By its id; where the store does not keep ids, by allowing just what we would, to whatever origin."""
     if rule.get("ID"):
         return str(rule["ID"]).startswith(RULE_ID_PREFIX)
-    return any(normal_rule(rule) == normal_rule(wanted) for wanted in _wanted(context))
+    ours, found = normal_rule(_ALLOWED), normal_rule(rule)
+    return all(found[name] == ours[name] for name in ("allowedMethods", "allowedHeaders", "exposeHeaders"))

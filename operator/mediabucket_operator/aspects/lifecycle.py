@@ -9,10 +9,11 @@ from typing import Any
 from typing_extensions import override
 
 from mediabucket_api.constants import PENDING_PREFIX, RULE_ID_PREFIX
+from mediabucket_api.resources import MediaBucket
 from mediabucket_api.status import ConditionType, Enforcer, LifecycleRuleStatus
-from mediabucket_operator.aspects.base import Aspect, Context, Entries
+from mediabucket_operator.aspects.base import Aspect, Context, Entries, keyed
 from mediabucket_operator.changes import Change
-from mediabucket_operator.conditions import Verdict
+from mediabucket_operator.conditions import NOT_IMPLEMENTED, NOT_KEPT, Verdict
 from mediabucket_s3.admin import BucketAdmin
 
 Rules = list[dict[str, Any]]
@@ -20,6 +21,20 @@ Rules = list[dict[str, Any]]
 EXPIRE_PENDING = f"{RULE_ID_PREFIX}expire-pending"
 ABORT_MULTIPART = f"{RULE_ID_PREFIX}abort-incomplete-multipart"
 EXPIRE_NONCURRENT = f"{RULE_ID_PREFIX}expire-noncurrent"
+# What makes a rule what it is. Whatever else a store answers is its own addition.
+_FIELDS = (
+    "Status",
+    "Prefix",
+    "Tag",
+    "Tags",
+    "ObjectSizeGreaterThan",
+    "ObjectSizeLessThan",
+    "Expiration",
+    "Transitions",
+    "NoncurrentVersionExpiration",
+    "NoncurrentVersionTransitions",
+    "AbortIncompleteMultipartUpload",
+)
 # What the service's reaper does anyway; nobody stands in for the third rule.
 DONE_BY_SERVICE = frozenset({EXPIRE_PENDING, ABORT_MULTIPART})
 
@@ -37,7 +52,7 @@ class LifecycleAspect(Aspect[Rules]):
 
     @override
     def ours(self, document: Rules, context: Context) -> Entries:
-        return {rule["ID"]: normal_rule(rule) for rule in document if _is_ours(rule)}
+        return keyed((rule["ID"], normal_rule(rule)) for rule in document if _is_ours(rule))
 
     def merged(self, document: Rules, context: Context) -> Rules:
         return [*(rule for rule in document if not _is_ours(rule)), *_written(context)]
@@ -51,12 +66,14 @@ class LifecycleAspect(Aspect[Rules]):
     def synced(self, context: Context) -> Verdict:
         return verdict({rule.id for rule in context.given_up})
 
-    def incomplete(self, missing: tuple[Change, ...]) -> Verdict:
-        return verdict({change.path.partition(".")[0] for change in missing})
+    def incomplete(self, missing: tuple[Change, ...], context: Context) -> Verdict:
+        dropped = {change.path.partition(".")[0] for change in missing}
+        return verdict(dropped | {rule.id for rule in context.given_up})
 
+    @override
     def not_implemented(self, admin: BucketAdmin, context: Context) -> Verdict:
-        told = super().not_implemented(admin, context)
-        return Verdict(verdict({rule["ID"] for rule in rules(context)}).status, told.reason, told.message)
+        told = verdict({rule["ID"] for rule in rules(context)})
+        return Verdict(told.status, NOT_IMPLEMENTED, f"the store has no lifecycle rules: {told.message}")
 
 
 def rules(context: Context) -> Rules:
@@ -79,26 +96,38 @@ def rules(context: Context) -> Rules:
 
 def statuses(context: Context, lost: frozenset[str]) -> tuple[LifecycleRuleStatus, ...]:
     """Who carries out each wanted rule, when the store has lost these."""
-    given_up = {rule.id: rule for rule in context.given_up}
-    return tuple(_status(rule["ID"], lost) if rule["ID"] in lost else given_up.get(rule["ID"], _kept(rule["ID"]))
-                 for rule in rules(context))  # fmt: skip
+    lost = lost | {rule.id for rule in context.given_up}
+    return tuple(_status(rule["ID"], lost) for rule in rules(context))
+
+
+def given_up(resource: MediaBucket) -> tuple[LifecycleRuleStatus, ...]:
+    """Rules that the store dropped before; a new generation tries them again."""
+    if resource.status.observed_generation != resource.metadata.generation:
+        return ()
+    return tuple(rule for rule in resource.status.lifecycle if rule.enforced_by != Enforcer.STORE)
 
 
 def verdict(lost: set[str]) -> Verdict:
     """The condition, when the store does not carry out these rules."""
     unenforced = sorted(lost - DONE_BY_SERVICE)
     if unenforced:
-        return Verdict.false("NotKeptByStore", f"nobody carries out {', '.join(unenforced)}: the store drops the rule")
+        return Verdict.false(NOT_KEPT, f"nobody carries out {', '.join(unenforced)}: the store does not keep the rule")
     if lost:
         return Verdict.true("EnforcedByService", f"the upload service carries out {', '.join(sorted(lost))}")
     return Verdict.true("EnforcedByStore")
 
 
 def normal_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """A rule in one form: the prefix may stand in the rule or in its filter."""
-    prefix = rule.get("Filter", {}).get("Prefix", rule.get("Prefix", ""))
-    actions = {name: value for name, value in rule.items() if name not in ("ID", "Filter", "Prefix")}
-    return actions | {"Prefix": prefix}
+    """A rule in one form: what it selects may stand in the rule or in its filter; empty is absent."""
+    selected = rule.get("Filter", {})
+    told = {**rule, **selected, **selected.get("And", {})}
+    return {name: value for name in _FIELDS if (value := _without_empty(told.get(name)))}
+
+
+def _without_empty(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {name: item for name, item in value.items() if item}
 
 
 def _rule(rule_id: str, prefix: str, **actions: Any) -> dict[str, Any]:
@@ -115,12 +144,8 @@ def _is_ours(rule: Mapping[str, Any]) -> bool:
     return str(rule.get("ID", "")).startswith(RULE_ID_PREFIX)
 
 
-def _kept(rule_id: str) -> LifecycleRuleStatus:
-    return LifecycleRuleStatus(id=rule_id, enforced_by=Enforcer.STORE)
-
-
 def _status(rule_id: str, lost: frozenset[str]) -> LifecycleRuleStatus:
     if rule_id not in lost:
-        return _kept(rule_id)
+        return LifecycleRuleStatus(id=rule_id, enforced_by=Enforcer.STORE)
     enforcer = Enforcer.SERVICE if rule_id in DONE_BY_SERVICE else Enforcer.NOBODY
     return LifecycleRuleStatus(id=rule_id, enforced_by=enforcer, reason="the store does not keep the rule")

@@ -11,7 +11,7 @@ from typing_extensions import override
 from mediabucket_api.constants import RULE_ID_PREFIX, UPLOADS_PREFIX
 from mediabucket_api.spec import PublicAccess, Switch
 from mediabucket_api.status import ConditionType
-from mediabucket_operator.aspects.base import Aspect, Context, Entries
+from mediabucket_operator.aspects.base import Aspect, Context, Entries, keyed
 from mediabucket_operator.conditions import Verdict
 from mediabucket_s3.admin import BucketAdmin
 
@@ -21,6 +21,7 @@ Policy = Mapping[str, Any]
 SID_PREFIX = "".join(part.capitalize() for part in RULE_ID_PREFIX.split("-"))
 REQUIRE_TLS = f"{SID_PREFIX}RequireTLS"
 PUBLIC_READ = f"{SID_PREFIX}PublicRead"
+_PRINCIPALS = ("Principal", "NotPrincipal")
 _LISTS = ("Action", "NotAction", "Resource", "NotResource")
 
 
@@ -37,9 +38,8 @@ class PolicyAspect(Aspect[Policy]):
 
     @override
     def ours(self, document: Policy, context: Context) -> Entries:
-        return {
-            statement["Sid"]: normal_statement(statement) for statement in statements_of(document) if is_ours(statement)
-        }
+        found = (statement for statement in statements_of(document) if is_ours(statement))
+        return keyed((statement["Sid"], normal_statement(statement)) for statement in found)
 
     def merged(self, document: Policy, context: Context) -> Policy:
         foreign = [statement for statement in statements_of(document) if not is_ours(statement)]
@@ -79,14 +79,19 @@ def statements_of(policy: Policy) -> list[dict[str, Any]]:
 
 def normal_statement(statement: Mapping[str, Any]) -> dict[str, Any]:
     """A statement in one form: stores turn one-element lists into strings and reorder the rest."""
-    normal = {name: value for name, value in statement.items() if name not in ("Sid", "Principal", *_LISTS)}
-    lists = {name: sorted(_as_list(statement[name])) for name in _LISTS if name in statement}
-    return normal | lists | {"Principal": _normal_principal(statement.get("Principal"))}
+    normal = {
+        name: value for name, value in statement.items() if name not in ("Sid", "Condition", *_PRINCIPALS, *_LISTS)
+    }
+    principals = {name: _normal_principal(statement[name]) for name in _PRINCIPALS if name in statement}
+    sets = {name: _as_set(statement[name]) for name in _LISTS if name in statement}
+    tests = statement.get("Condition") or {}
+    condition = {test: {key: _as_set(value) for key, value in keys.items()} for test, keys in tests.items()}
+    return normal | principals | sets | ({"Condition": condition} if condition else {})
 
 
 def is_public(statement: Mapping[str, Any]) -> bool:
-    """Whether a statement lets anybody in without a condition."""
-    anybody = _normal_principal(statement.get("Principal")) == {"AWS": ["*"]}
+    """Whether a statement lets anybody in without a condition: everybody, or everybody but some."""
+    anybody = "NotPrincipal" in statement or "*" in _normal_principal(statement.get("Principal", {})).get("AWS", [])
     return statement.get("Effect") == "Allow" and anybody and not statement.get("Condition")
 
 
@@ -96,15 +101,14 @@ def is_ours(statement: Mapping[str, Any]) -> bool:
 
 
 def _normal_principal(principal: Any) -> dict[str, list[str]]:
-    if principal is None:
-        return {}
-    if isinstance(principal, str):
-        principal = {"AWS": principal}
-    return {kind: sorted(_as_list(names)) for kind, names in principal.items()}
+    # "*" alone and {"AWS": "*"} mean the same.
+    named = {"AWS": principal} if isinstance(principal, str) else principal
+    return {kind: _as_set(names) for kind, names in named.items()}
 
 
-def _as_list(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)
+def _as_set(value: Any) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return sorted({str(item).lower() if isinstance(item, bool) else str(item) for item in values})
 
 
 def _speaks_tls(context: Context) -> bool:

@@ -8,6 +8,7 @@ from mediabucket_operator.aspects.base import Aspect, Context, Entries
 from mediabucket_operator.aspects.policy import is_ours, is_public, statements_of
 from mediabucket_operator.conditions import Verdict
 from mediabucket_s3.admin import BucketAdmin
+from mediabucket_s3.errors import NotImplementedByStore
 
 Block = dict[str, Any]
 
@@ -51,7 +52,11 @@ class PublicAccessAspect(Aspect[Block]):
         if context.spec.public_access == PublicAccess.PUBLIC_READ:
             return self.synced(context)
         # Our own statement aside: the policy's turn comes after this one, and takes it away.
-        others = [statement for statement in statements_of(admin.get_policy() or {}) if not is_ours(statement)]
+        try:
+            policy = admin.get_policy() or {}
+        except NotImplementedByStore:
+            return Verdict.true("NoPublicPolicy", "the store has neither a public access block nor bucket policies")
+        others = [statement for statement in statements_of(policy) if not is_ours(statement)]
         if any(is_public(statement) for statement in others):
             return Verdict.false(
                 "PublicPolicy", "the store has no public access block, and the bucket's policy lets anybody in"

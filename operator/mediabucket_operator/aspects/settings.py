@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mediabucket_api.constants import GROUP
 from mediabucket_api.spec import EncryptionType, Versioning
 from mediabucket_api.status import ConditionType
 from mediabucket_operator.aspects.base import Aspect, Context, Entries
@@ -78,7 +79,8 @@ class TagsAspect(Aspect[dict[str, str]]):
         return admin.get_tags()
 
     def desired(self, context: Context) -> Entries:
-        return {tag.key: tag.value for tag in context.spec.tags}
+        # Ours say who owns the bucket: a manifest must not give it away.
+        return {tag.key: tag.value for tag in context.spec.tags if not tag.key.startswith(f"{GROUP}/")}
 
     def ours(self, document: dict[str, str], context: Context) -> Entries:
         return {key: value for key, value in document.items() if key in self.desired(context)}
