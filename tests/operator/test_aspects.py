@@ -1,10 +1,11 @@
 """Documents in normal form, and merging: pure functions, and what a real store makes of what is written."""
 
+import json
 import random
 from typing import Any
 
 import pytest
-from counted_store import NOW, CountedAdmin, MakeResource, Pass
+from counted_store import NOW, CountedAdmin, MakeResource, Pass, condition, failing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
@@ -15,21 +16,30 @@ from mediabucket_api.resources import MediaBucket
 from mediabucket_api.spec import MediaBucketSpec
 from mediabucket_api.status import ConditionType
 from mediabucket_operator.aspects import cors, lifecycle, policy
-from mediabucket_operator.aspects.base import Aspect, Context
+from mediabucket_operator.aspects.base import Aspect, Context, keyed
 from mediabucket_operator.reconcile import reconcile
+from mediabucket_s3.errors import NotImplementedByStore
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=8)
 STATEMENTS = st.builds(
-    lambda sid, actions, prefix: {
+    lambda sid, actions, prefix, condition: {
         "Sid": sid,
         "Effect": "Allow",
         "Principal": "*",
         "Action": actions,
         "Resource": [f"arn:aws:s3:::bucket/{prefix}/*"],
+        **condition,
     },
     NAMES,
     st.lists(st.sampled_from(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]), min_size=1, unique=True),
     NAMES,
+    st.sampled_from(
+        [
+            {},
+            {"Condition": {"Bool": {"aws:SecureTransport": "false"}}},
+            {"Condition": {"StringLike": {"aws:Referer": ["https://a.example/*", "https://b.example/*"]}}},
+        ]
+    ),
 )
 CORS_RULES = st.builds(
     lambda rule_id, origins, methods: {"ID": rule_id, "AllowedOrigins": origins, "AllowedMethods": methods},
@@ -102,26 +112,51 @@ def test_a_statement_means_the_same_however_a_store_writes_it(statement: dict[st
     assert policy.normal_statement(rewritten) == policy.normal_statement(statement)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
+    st.lists(STATEMENTS, min_size=1, max_size=3, unique_by=lambda statement: statement["Sid"]),
     st.lists(CORS_RULES, min_size=1, max_size=3, unique_by=lambda rule: rule["ID"]),
     st.lists(LIFECYCLE_RULES, min_size=1, max_size=3, unique_by=lambda rule: rule["ID"]),
 )
 def test_what_a_store_answers_is_what_was_written(
-    admin: CountedAdmin, cors_rules: list[dict[str, Any]], lifecycle_rules: list[dict[str, Any]]
+    admin: CountedAdmin,
+    statements: list[dict[str, Any]],
+    cors_rules: list[dict[str, Any]],
+    lifecycle_rules: list[dict[str, Any]],
 ) -> None:
     if not admin.exists():
         admin.create("us-east-1", {})
+    told = json.loads(json.dumps(statements).replace(":bucket/", f":{admin.bucket}/"))
+    admin.put_policy({"Version": "2012-10-17", "Statement": told})
+    answered = policy.statements_of(admin.get_policy() or {})
+    assert list(map(policy.normal_statement, answered)) == list(map(policy.normal_statement, told))
     admin.put_cors(cors_rules)
-    admin.put_lifecycle(lifecycle_rules)
     assert list(map(cors.normal_rule, admin.get_cors())) == list(map(cors.normal_rule, cors_rules))
+    admin.put_lifecycle(lifecycle_rules)
     assert list(map(lifecycle.normal_rule, admin.get_lifecycle())) == list(map(lifecycle.normal_rule, lifecycle_rules))
+
+
+@pytest.mark.parametrize(
+    ("statement", "public"),
+    [
+        ({"Effect": "Allow", "Principal": "*"}, True),
+        ({"Effect": "Allow", "Principal": {"AWS": "*"}}, True),
+        ({"Effect": "Allow", "Principal": {"AWS": ["arn:aws:iam::1:root", "*"]}}, True),
+        ({"Effect": "Allow", "NotPrincipal": {"AWS": "arn:aws:iam::1:root"}}, True),
+        ({"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::1:root"}}, False),
+        ({"Effect": "Allow", "Principal": {"Service": "logging.s3.amazonaws.com"}}, False),
+        ({"Effect": "Allow", "Principal": "*", "Condition": {"Bool": {"aws:SecureTransport": "true"}}}, False),
+        ({"Effect": "Deny", "Principal": "*"}, False),
+    ],
+)
+def test_who_lets_anybody_in(statement: dict[str, Any], public: bool) -> None:
+    assert policy.is_public(statement) is public
 
 
 def test_tls_is_required_where_there_is_tls(make_resource: MakeResource, run_pass: Pass, admin: CountedAdmin) -> None:
     assert [statement["Sid"] for statement in policy.statements(context())] == [policy.REQUIRE_TLS]
     outcome = run_pass(make_resource())
-    told = next(found for found in outcome.status.conditions if found.type == ConditionType.POLICY_SYNCED)
+    told = condition(outcome, ConditionType.POLICY_SYNCED)
     assert (told.status, told.reason) == ("True", "PlainHttpEndpoint")
     assert admin.get_policy() is None, "on a plain-http endpoint it would lock everyone out"
 
@@ -160,8 +195,7 @@ def test_a_store_without_a_block_is_judged_by_its_policy(
     make_resource: MakeResource, run_pass: Pass, admin: CountedAdmin, spec: dict[str, Any], reason: str
 ) -> None:
     def told(resource: MediaBucket) -> tuple[str, str]:
-        conditions = run_pass(resource).status.conditions
-        found = next(found for found in conditions if found.type == ConditionType.PUBLIC_ACCESS_BLOCKED)
+        found = condition(run_pass(resource), ConditionType.PUBLIC_ACCESS_BLOCKED)
         return found.status, found.reason
 
     resource = make_resource(**spec)
@@ -171,3 +205,17 @@ def test_a_store_without_a_block_is_judged_by_its_policy(
     admin.put_policy({"Version": "2012-10-17", "Statement": [anybody | {"Resource": arn}]})
     if not spec:
         assert told(resource) == ("False", "PublicPolicy")
+
+
+def test_a_store_without_block_and_policies_opens_nothing(
+    make_resource: MakeResource, run_pass: Pass, admin: CountedAdmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admin, "get_policy", failing(NotImplementedByStore("GetBucketPolicy", "NotImplemented", 501)))
+    outcome = run_pass(make_resource(requireTLS="Disabled"))
+    told = condition(outcome, ConditionType.PUBLIC_ACCESS_BLOCKED)
+    assert (told.status, told.reason) == ("True", "NoPublicPolicy")
+    assert condition(outcome, ConditionType.READY).status == "True"
+
+
+def test_entries_of_one_name_do_not_hide_each_other() -> None:
+    assert keyed([("a", 1), ("b", 2), ("a", 3)]) == {"a": 1, "b": 2, "a (2)": 3}

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from counted_store import CountedAdmin, MakeResource, Pass
+from counted_store import CountedAdmin, MakeResource, Pass, condition, failing
 
 from mediabucket_api.constants import OWNER_MARKER_KEY, OWNER_TAG, RECREATE_ANNOTATION
 from mediabucket_api.resources import MediaBucket
@@ -131,7 +131,7 @@ def test_an_unreadable_mark_is_somebody_elses(
     admin.write_object(OWNER_MARKER_KEY, content, "application/json")
     refused = run_pass(make_resource(adoptionPolicy="Adopt"))
     assert admin.writes == []
-    owned = next(found for found in refused.status.conditions if found.type == ConditionType.BUCKET_OWNED)
+    owned = condition(refused, ConditionType.BUCKET_OWNED)
     assert (owned.status, owned.reason) == ("False", "ForeignOwner")
     assert OWNER_MARKER_KEY in owned.message
 
@@ -146,10 +146,7 @@ def test_foreign_tags_survive_marking(admin: CountedAdmin, mark: Mark) -> None:
 def test_who_dies_before_marking_is_remembered_by_status(
     make_resource: MakeResource, run_pass: Pass, admin: CountedAdmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unreachable(_: dict[str, str]) -> None:
-        raise StoreUnavailable("PutBucketTagging", "EndpointConnectionError")
-
-    monkeypatch.setattr(admin, "put_tags", unreachable)
+    monkeypatch.setattr(admin, "put_tags", failing(StoreUnavailable("PutBucketTagging", "EndpointConnectionError")))
     failed = run_pass(make_resource())
     assert admin.exists()
     assert failed.status.ownership is not None
@@ -163,10 +160,7 @@ def test_who_dies_before_marking_is_remembered_by_status(
 def test_who_comes_second_claims_nothing(
     make_resource: MakeResource, run_pass: Pass, admin: CountedAdmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def taken(*_: object) -> None:
-        raise BucketTaken("CreateBucket", "BucketAlreadyExists", 409)
-
-    monkeypatch.setattr(admin, "create", taken)
+    monkeypatch.setattr(admin, "create", failing(BucketTaken("CreateBucket", "BucketAlreadyExists", 409)))
     refused = run_pass(make_resource())
     assert refused.status.ownership is not None
     assert refused.status.ownership.state == "Foreign"

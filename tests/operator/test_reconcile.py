@@ -4,23 +4,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from counted_store import NOW, CountedAdmin, MakeResource, Pass
+from counted_store import EVERYTHING, NOW, CountedAdmin, MakeResource, Pass, condition
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mediabucket_api.constants import OWNER_TAG, RECREATE_ANNOTATION
 from mediabucket_api.resources import MediaBucket
-from mediabucket_api.status import Condition, ConditionStatus, ConditionType, MediaBucketStatus, OwnershipState
+from mediabucket_api.status import ConditionStatus, ConditionType, MediaBucketStatus, OwnershipState
 from mediabucket_operator.aspects.policy import statements_of
-from mediabucket_operator.reconcile import Outcome, claim
-from mediabucket_s3.errors import AccessDenied, StoreUnavailable
+from mediabucket_operator.reconcile import claim
 
-EVERYTHING: dict[str, Any] = {
-    "cors": {"allowedOrigins": ["https://chat.example.com"]},
-    "publicAccess": "PublicRead",
-    "encryption": {"type": "SSES3"},
-    "versioning": "Enabled",
-    "lifecycle": {"expireNoncurrentDays": 30},
-    "tags": [{"key": "team", "value": "chat"}],
-}
+DELETIONS = {"DeleteBucket", "DeleteObject", "DeleteObjects"}
 FOREIGN_STATEMENT = {
     "Sid": "Partner",
     "Effect": "Allow",
@@ -35,10 +29,6 @@ FOREIGN_LIFECYCLE = {
     "Filter": {"Prefix": "partner/"},
     "Expiration": {"Days": 7},
 }
-
-
-def condition(outcome: Outcome, kind: ConditionType) -> Condition:
-    return next(found for found in outcome.status.conditions if found.type == kind)
 
 
 @pytest.mark.parametrize("spec", [{}, EVERYTHING], ids=["defaults", "everything"])
@@ -65,16 +55,39 @@ def test_a_dry_run_tells_all_and_writes_nothing(
     assert not any(change.applied for change in planned.changes)
 
 
-def test_observe_writes_nothing_and_pause_does_not_even_read(
-    make_resource: MakeResource, run_pass: Pass, admin: CountedAdmin
-) -> None:
+def test_observe_writes_nothing(make_resource: MakeResource, run_pass: Pass, admin: CountedAdmin) -> None:
     run_pass(make_resource())
     observed = run_pass(make_resource(managementPolicy="Observe", **EVERYTHING))
     assert admin.writes == []
     assert observed.changes
-    assert condition(observed, ConditionType.DRIFTED).status == ConditionStatus.TRUE
-    run_pass(make_resource(managementPolicy="Pause", **EVERYTHING))
-    assert admin.called == []
+    assert not any(change.applied for change in observed.changes)
+    drifted = condition(observed, ConditionType.DRIFTED)
+    assert drifted.status == ConditionStatus.TRUE
+    assert "lifecycle.mediabucket-expire-noncurrent" in drifted.message
+
+
+def test_observe_does_not_call_an_unmarked_bucket_ours(
+    make_resource: MakeResource, run_pass: Pass, admin: CountedAdmin
+) -> None:
+    admin.create("us-east-1", {})
+    observed = run_pass(make_resource(managementPolicy="Observe", adoptionPolicy="Adopt"))
+    assert admin.writes == []
+    assert observed.status.ownership is None
+    assert condition(observed, ConditionType.BUCKET_OWNED).status == ConditionStatus.FALSE
+    assert observed.changes[0].path == "owner"
+
+
+def test_pause_does_not_even_read_and_keeps_the_last_state(
+    make_resource: MakeResource, run_pass: Pass, admin: CountedAdmin
+) -> None:
+    unknown = run_pass(make_resource(managementPolicy="Pause"))
+    assert (admin.called, unknown.changes) == ([], ())
+    assert {found.type for found in unknown.status.conditions} == set(ConditionType)
+    ready = condition(unknown, ConditionType.READY)
+    assert (ready.status, ready.reason) == (ConditionStatus.UNKNOWN, "Paused")
+    before = run_pass(make_resource(**EVERYTHING)).status
+    paused = run_pass(make_resource(status=before, managementPolicy="Pause"))
+    assert (admin.called, paused.status) == ([], before)
 
 
 def test_what_others_set_up_stays(
@@ -94,42 +107,6 @@ def test_what_others_set_up_stays(
         assert "partner" in [rule["ID"] for rule in admin.get_lifecycle()]
         assert admin.get_tags()["cost-centre"] == "42"
     assert [rule["ID"] for rule in admin.get_cors()] == ["partner"], "without origins our own rule goes"
-
-
-@pytest.mark.parametrize(
-    ("aspect", "drift"),
-    [
-        ("policy", lambda admin: admin.delete_policy()),
-        ("cors", lambda admin: admin.put_cors([{**admin.get_cors()[0], "AllowedOrigins": ["https://evil.example"]}])),
-        ("lifecycle", lambda admin: admin.delete_lifecycle()),
-        ("encryption", lambda admin: admin.delete_encryption()),
-        ("versioning", lambda admin: admin.put_versioning("Suspended")),
-        ("tags", lambda admin: admin.put_tags(admin.get_tags() | {"team": "somebody else"})),
-    ],
-)
-def test_drift_is_found_and_healed(
-    make_resource: MakeResource, run_pass: Pass, admin: CountedAdmin, aspect: str, drift: Any
-) -> None:
-    resource = make_resource(**EVERYTHING)
-    run_pass(resource)
-    drift(admin)
-    planned = run_pass(resource, dry_run=True)
-    assert {change.aspect for change in planned.changes} == {aspect}
-    assert condition(planned, ConditionType.READY).status == ConditionStatus.FALSE
-    healed = run_pass(resource)
-    assert [change.path for change in healed.changes] == [change.path for change in planned.changes]
-    assert run_pass(resource).changes == ()
-
-
-def test_drift_is_only_told_under_warn(make_resource: MakeResource, run_pass: Pass, admin: CountedAdmin) -> None:
-    metadata = {"generation": 3}
-    first = run_pass(make_resource(metadata, driftPolicy="Warn", **EVERYTHING))
-    admin.delete_lifecycle()
-    told = run_pass(make_resource(metadata, first.status, driftPolicy="Warn", **EVERYTHING))
-    assert admin.writes == []
-    assert condition(told, ConditionType.DRIFTED).status == ConditionStatus.TRUE or told.changes
-    edited = run_pass(make_resource({"generation": 4}, told.status, driftPolicy="Warn", **EVERYTHING))
-    assert all(change.applied for change in edited.changes)
 
 
 def test_a_foreign_bucket_is_not_touched(make_resource: MakeResource, run_pass: Pass, admin: CountedAdmin) -> None:
@@ -178,66 +155,43 @@ def test_a_bucket_that_vanished_is_not_made_again_in_silence(
     assert condition(run_pass(make_resource(asked, missing.status)), ConditionType.READY).status == "True"
 
 
+EDITS = st.lists(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            **{name: st.just(value) for name, value in EVERYTHING.items() if name not in ("lifecycle", "versioning")},
+            "versioning": st.sampled_from(["Enabled", "Suspended"]),
+            "deletionPolicy": st.sampled_from(["Retain", "DeleteIfEmpty", "Destroy"]),
+            "managementPolicy": st.sampled_from(["Manage", "Observe", "Pause"]),
+            "driftPolicy": st.sampled_from(["Correct", "Warn"]),
+        },
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
 @pytest.mark.promise(7)
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(edits=EDITS, lives=st.lists(st.sampled_from(["first", "second", "third"]), min_size=1, max_size=3))
 def test_promise_7_no_edit_and_no_second_life_deletes_data(
-    make_resource: MakeResource, run_pass: Pass, admin: CountedAdmin
+    make_resource: MakeResource, run_pass: Pass, admin: CountedAdmin, edits: list[dict[str, Any]], lives: list[str]
 ) -> None:
-    """Every field is edited, the resource is removed and applied again with a new UID: the data are there."""
-    run_pass(make_resource({"uid": "first life"}))
+    """Fields are edited, the resource is removed and applied again with a new UID: the data are there."""
+    run_pass(make_resource({"uid": "first"}))
     admin.write_object("uploads/precious", b"precious", "text/plain")
     admin.write_object("pending/under-way", b"under way", "text/plain")
-    called: list[str] = []
-    lives = [
-        make_resource({"uid": "first life"}, **EVERYTHING),
-        make_resource({"uid": "first life"}, deletionPolicy="Destroy"),
-        make_resource({"uid": "second life"}),
-        make_resource({"uid": "second life"}, **EVERYTHING),
-    ]
-    for resource in lives:
-        outcome = run_pass(resource)
-        called += admin.called
-        assert condition(outcome, ConditionType.READY).status == ConditionStatus.TRUE
-    assert not {"DeleteBucket", "DeleteObject", "DeleteObjects"} & set(called)
+    for uid in lives:
+        status = None
+        for generation, spec in enumerate(edits):
+            outcome = run_pass(make_resource({"uid": uid, "generation": generation}, status, **spec))
+            status = outcome.status
+            assert not DELETIONS & set(admin.called)
+    run_pass(make_resource({"uid": "last"}))
+    assert not DELETIONS & set(admin.called)
+    assert admin.get_tags()[OWNER_TAG] == "last"
     assert admin.read_object("uploads/precious") == b"precious"
     assert admin.read_object("pending/under-way") == b"under way"
-
-
-def test_one_failing_aspect_stops_no_other(
-    make_resource: MakeResource, run_pass: Pass, admin: CountedAdmin, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def denied(*_: object) -> None:
-        raise AccessDenied("PutBucketCors", "AccessDenied", 403)
-
-    monkeypatch.setattr(admin, "put_cors", denied)
-    outcome = run_pass(make_resource(**EVERYTHING))
-    assert condition(outcome, ConditionType.CORS_SYNCED).reason == "AccessDenied"
-    assert condition(outcome, ConditionType.LIFECYCLE_ENFORCED).status == ConditionStatus.TRUE
-    ready = condition(outcome, ConditionType.READY)
-    assert (ready.status, ready.reason) == (ConditionStatus.FALSE, "AccessDenied")
-    assert ready.message.startswith("CorsSynced: ")
-    monkeypatch.undo()
-    assert condition(run_pass(make_resource(**EVERYTHING)), ConditionType.READY).status == ConditionStatus.TRUE
-
-
-@pytest.mark.parametrize("method", ["exists", "get_policy"])
-def test_an_unreachable_store_keeps_the_last_good_state(
-    make_resource: MakeResource,
-    run_pass: Pass,
-    admin: CountedAdmin,
-    monkeypatch: pytest.MonkeyPatch,
-    method: str,
-) -> None:
-    good = run_pass(make_resource())
-
-    def unreachable(*_: object) -> None:
-        raise StoreUnavailable("HeadBucket", "EndpointConnectionError")
-
-    monkeypatch.setattr(admin, method, unreachable)
-    outcome = run_pass(make_resource(status=good.status))
-    assert condition(outcome, ConditionType.STORE_REACHABLE).status == ConditionStatus.FALSE
-    assert condition(outcome, ConditionType.READY).status == ConditionStatus.FALSE
-    assert condition(outcome, ConditionType.POLICY_SYNCED) == condition(good, ConditionType.POLICY_SYNCED)
-    assert outcome.status.lifecycle == good.status.lifecycle
 
 
 def test_transition_times_move_only_when_a_status_flips(
@@ -254,41 +208,3 @@ def test_transition_times_move_only_when_a_status_flips(
     third = visit(make_resource(status=second, managementPolicy="Observe", **EVERYTHING), 2)
     flipped = {found.type for found in third.conditions if found.last_transition_time == NOW + timedelta(hours=2)}
     assert flipped == {ConditionType.READY, ConditionType.CORS_SYNCED, ConditionType.DRIFTED}
-
-
-def test_rules_that_a_store_drops_are_carried_out_by_the_service(
-    make_resource: MakeResource, run_pass: Pass, admin: CountedAdmin, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keep = admin.put_lifecycle
-
-    def dropping(rules: list[dict[str, Any]]) -> None:
-        keep([rule for rule in rules if "AbortIncompleteMultipartUpload" not in rule])
-
-    monkeypatch.setattr(admin, "put_lifecycle", dropping)
-    metadata = {"generation": 1}
-    first = run_pass(make_resource(metadata))
-    assert {rule.id: rule.enforced_by for rule in first.status.lifecycle} == {
-        "mediabucket-expire-pending": "Store",
-        "mediabucket-abort-incomplete-multipart": "Service",
-    }
-    assert condition(first, ConditionType.LIFECYCLE_ENFORCED).reason == "EnforcedByService"
-    assert condition(first, ConditionType.READY).status == ConditionStatus.TRUE
-    second = run_pass(make_resource(metadata, first.status))
-    assert (second.changes, admin.writes) == ((), []), "what the store drops is not written again and again"
-    assert second.status.lifecycle == first.status.lifecycle
-
-
-def test_a_rule_that_nobody_carries_out_is_told(
-    make_resource: MakeResource, run_pass: Pass, admin: CountedAdmin, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keep = admin.put_lifecycle
-    monkeypatch.setattr(
-        admin,
-        "put_lifecycle",
-        lambda rules: keep([rule for rule in rules if "NoncurrentVersionExpiration" not in rule]),
-    )
-    outcome = run_pass(make_resource(**EVERYTHING))
-    assert outcome.status.lifecycle[-1].enforced_by == "Nobody"
-    told = condition(outcome, ConditionType.LIFECYCLE_ENFORCED)
-    assert told.status == ConditionStatus.FALSE
-    assert "nobody carries out mediabucket-expire-noncurrent" in told.message
