@@ -18,7 +18,14 @@ RULE_ID_PREFIX: Final = "mediabucket-"
 
 OWNER_TAG: Final = f"{GROUP}/owner-uid"
 OWNER_NAME_TAG: Final = f"{GROUP}/owner"
+# Names are unique within a cluster only.
+OWNER_CLUSTER_TAG: Final = f"{GROUP}/cluster"
 # Says who owns the bucket on stores without bucket tags.
 OWNER_MARKER_KEY: Final = ".mediabucket/owner.json"
 
+# What a person says once, beside the spec.
 RECREATE_ANNOTATION: Final = f"{GROUP}/recreate"
+CONFIRM_DESTROY_ANNOTATION: Final = f"{GROUP}/confirm-destroy"
+ABANDON_ANNOTATION: Final = f"{GROUP}/abandon"
+PROBE_ANNOTATION: Final = f"{GROUP}/probe"
+ROTATE_ANNOTATION: Final = f"{GROUP}/rotate-credentials"

@@ -35,6 +35,14 @@ class ConditionType(StrEnum):
     DELETION_BLOCKED = "DeletionBlocked"
 
 
+class StoreConditionType(StrEnum):
+    """The conditions of an ObjectStore; all are set on the first visit."""
+
+    READY = "Ready"
+    REACHABLE = "Reachable"
+    PROBED = "Probed"
+
+
 class Condition(ApiModel):
     """https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md"""
 
@@ -121,11 +129,32 @@ class CredentialsStatus(ApiModel):
     """When that one stops working."""
 
 
+class ChangeAction(StrEnum):
+    CREATE = "Create"
+    UPDATE = "Update"
+    DELETE = "Delete"
+
+
 class ServiceStatus(ApiModel):
     url: Annotated[str, StringConstraints(max_length=2048)] | None = None
     """Where the upload API is reached."""
     ready_replicas: Annotated[int, Field(ge=0)] = 0
     """Replicas that answer."""
+
+
+class PlannedChange(ApiModel):
+    """One thing that would be written, were managementPolicy Manage."""
+
+    aspect: ShortText
+    """The side of the bucket that it is about."""
+    path: ShortText
+    """The field within it."""
+    action: ChangeAction
+    """What would be done to it."""
+    before: Annotated[str, StringConstraints(max_length=256)] = ""
+    """What the store has, cut short; nothing for a new one."""
+    after: Annotated[str, StringConstraints(max_length=256)] = ""
+    """What the manifest wants, cut short; nothing for one that goes."""
 
 
 class MediaBucketStatus(ApiModel):
@@ -147,6 +176,8 @@ class MediaBucketStatus(ApiModel):
     """The bucket's own access key."""
     service: ServiceStatus | None = None
     """The upload service."""
+    plan: Annotated[tuple[PlannedChange, ...], Field(max_length=64), ListType("map", keys=("aspect", "path"))] = ()
+    """With managementPolicy Observe: what Manage would write."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=32), ListType("map", keys=("type",))] = ()
     """Ready is the summary of all others."""
 

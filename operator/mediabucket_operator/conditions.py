@@ -11,6 +11,7 @@ NOT_CHECKED = "NotChecked"
 DIFFERS = "Differs"
 NOT_IMPLEMENTED = "NotImplementedByStore"
 NOT_KEPT = "NotKeptByStore"
+NOT_ENFORCED = "NotEnforcedByStore"
 # Conditions that say something is wrong when they are True.
 NEGATIVE = frozenset({ConditionType.DRIFTED, ConditionType.DELETION_BLOCKED})
 

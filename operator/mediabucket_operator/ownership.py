@@ -5,7 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from mediabucket_api.constants import GROUP, OWNER_MARKER_KEY, OWNER_NAME_TAG, OWNER_TAG, RECREATE_ANNOTATION
+from mediabucket_api.constants import (
+    GROUP,
+    OWNER_CLUSTER_TAG,
+    OWNER_MARKER_KEY,
+    OWNER_NAME_TAG,
+    OWNER_TAG,
+    RECREATE_ANNOTATION,
+)
 from mediabucket_api.resources import MediaBucket
 from mediabucket_api.spec import AdoptionPolicy
 from mediabucket_api.status import Ownership, OwnershipOrigin, OwnershipState
@@ -19,14 +26,25 @@ ORIGIN_TAG = f"{GROUP}/origin"
 
 @dataclass(frozen=True)
 class Owner:
-    """Who a bucket says it belongs to: a resource's UID, and its `<namespace>/<name>` for people."""
+    """Who a bucket says it belongs to: a resource's UID, its `<namespace>/<name>`, and the id of its cluster.
+
+    `cluster` is empty for a manifest that was applied without a cluster.
+    """
 
     uid: str
     name: str
+    cluster: str = ""
 
     @classmethod
-    def of(cls, resource: MediaBucket) -> "Owner":
-        return cls(resource.owner_uid, f"{resource.metadata.namespace}/{resource.metadata.name}")
+    def of(cls, resource: MediaBucket, cluster: str = "") -> "Owner":
+        return cls(resource.owner_uid, f"{resource.metadata.namespace}/{resource.metadata.name}", cluster)
+
+    def was(self, other: "Owner") -> bool:
+        """Whether the other is the same resource, deleted and applied again: its UID is another one."""
+        return self.name == other.name and (self.cluster == other.cluster or not (self.cluster and other.cluster))
+
+    def __str__(self) -> str:
+        return (self.name or self.uid) + (f" of cluster {self.cluster}" if self.cluster else "")
 
 
 @dataclass(frozen=True)
@@ -42,10 +60,12 @@ class Mark:
             return None
         created = tags.get(ORIGIN_TAG) == OwnershipOrigin.CREATED
         origin = OwnershipOrigin.CREATED if created else OwnershipOrigin.ADOPTED
-        return cls(Owner(tags[OWNER_TAG], tags.get(OWNER_NAME_TAG, "")), origin)
+        owner = Owner(tags[OWNER_TAG], tags.get(OWNER_NAME_TAG, ""), tags.get(OWNER_CLUSTER_TAG, ""))
+        return cls(owner, origin)
 
     def tags(self) -> dict[str, str]:
-        return {OWNER_TAG: self.owner.uid, OWNER_NAME_TAG: self.owner.name, ORIGIN_TAG: self.origin.value}
+        cluster = {OWNER_CLUSTER_TAG: self.owner.cluster} if self.owner.cluster else {}
+        return {OWNER_TAG: self.owner.uid, OWNER_NAME_TAG: self.owner.name, ORIGIN_TAG: self.origin.value} | cluster
 
 
 @dataclass(frozen=True)
@@ -103,22 +123,22 @@ def write_mark(admin: BucketAdmin, mark: Mark) -> None:
     admin.write_object(OWNER_MARKER_KEY, json.dumps(mark.tags()).encode(), "application/json")
 
 
-def decide(resource: MediaBucket, found: Found) -> Decision:
+def decide(resource: MediaBucket, found: Found, cluster: str = "") -> Decision:
     """What to do with the bucket, from what was seen of it and what the manifest allows."""
     if not found.exists:
         return _missing(resource)
     if found.mark is None:
         return _unmarked(resource, found)
-    ours, owner = Owner.of(resource), found.mark.owner
+    ours, owner = Owner.of(resource, cluster), found.mark.owner
     if owner.uid == ours.uid:
         return _owned(Step.KEEP, found.mark.origin)
-    if owner.name == ours.name and resource.spec.adoption_policy != AdoptionPolicy.NEVER:
+    if ours.was(owner) and resource.spec.adoption_policy != AdoptionPolicy.NEVER:
         # A resource that was deleted under Retain and applied again has a new UID and its old name.
         return _owned(Step.TAKE, found.mark.origin)
     return _refused(
         resource,
         "ForeignOwner",
-        f"bucket {resource.bucket_name} belongs to {owner.name or owner.uid}: choose another bucketName",
+        f"bucket {resource.bucket_name} belongs to {owner}: choose another bucketName",
     )
 
 

@@ -4,7 +4,7 @@ The steps are: whose bucket is it → create, take or refuse → public access b
 CORS → lifecycle → tags. One step's failure never stops the others. Nothing here ever deletes a bucket or an object.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from mediabucket_api.connection import StoreConnection
 from mediabucket_api.resources import MediaBucket
 from mediabucket_api.spec import DriftPolicy, ManagementPolicy
 from mediabucket_api.status import (
+    Capability,
     ConditionStatus,
     ConditionType,
     LifecycleRuleStatus,
@@ -22,7 +23,7 @@ from mediabucket_api.status import (
     OwnershipState,
 )
 from mediabucket_operator.aspects import lifecycle
-from mediabucket_operator.aspects.base import Aspect, Context, Result, run
+from mediabucket_operator.aspects.base import Aspect, Context, Result, run, skipped
 from mediabucket_operator.aspects.cors import CorsAspect
 from mediabucket_operator.aspects.policy import PolicyAspect
 from mediabucket_operator.aspects.public_access import PublicAccessAspect
@@ -65,21 +66,31 @@ def reconcile(
     connection: StoreConnection,
     now: datetime,
     dry_run: bool = False,
+    cluster: str = "",
+    capabilities: Sequence[Capability] = (),
+    announce: Callable[[MediaBucketStatus], None] = lambda claimed: None,
 ) -> Outcome:
     """One pass. With `dry_run`, or under managementPolicy Observe, nothing is written anywhere; under Pause nothing
     is even read. Never raises S3Error: a store that fails is a condition.
+
+    `capabilities` is what a probe found out about the store. `announce` is given the status to keep before a bucket
+    is made; what it raises ends the pass before anything was written.
     """
-    visit = _Visit(resource, admin, connection, now)
+    visit = _Visit(resource, admin, connection, now, cluster, capabilities)
     if resource.spec.management_policy == ManagementPolicy.PAUSE:
         return visit.paused()
     try:
-        decision = decide(resource, look(admin))
+        decision = decide(resource, look(admin), cluster)
     except S3Error as error:
         return visit.failed(error, resource.status.ownership)
     if decision.step == Step.REFUSE:
         return visit.refused(decision)
     observing = dry_run or resource.spec.management_policy == ManagementPolicy.OBSERVE
-    return visit.observed(decision) if observing else visit.carried_out(decision)
+    if observing:
+        return visit.observed(decision)
+    if decision.step == Step.CREATE:
+        announce(claim(resource))
+    return visit.carried_out(decision)
 
 
 def claim(resource: MediaBucket) -> MediaBucketStatus:
@@ -96,17 +107,26 @@ def claim(resource: MediaBucket) -> MediaBucketStatus:
 class _Visit:
     """One pass over one bucket."""
 
-    def __init__(self, resource: MediaBucket, admin: BucketAdmin, connection: StoreConnection, now: datetime) -> None:
+    def __init__(
+        self,
+        resource: MediaBucket,
+        admin: BucketAdmin,
+        connection: StoreConnection,
+        now: datetime,
+        cluster: str,
+        capabilities: Sequence[Capability],
+    ) -> None:
         self._resource = resource
         self._admin = admin
         self._connection = connection
-        self._owner = Owner.of(resource)
+        self._owner = Owner.of(resource, cluster)
         self._conditions = Conditions(resource.status.conditions, resource.metadata.generation, now)
         self._context = Context(
             spec=resource.spec,
             bucket=resource.bucket_name,
             connection=connection,
-            given_up=lifecycle.given_up(resource),
+            given_up=lifecycle.given_up(resource, capabilities),
+            capabilities={capability.name: capability for capability in capabilities},
         )
 
     def paused(self) -> Outcome:
@@ -188,13 +208,20 @@ class _Visit:
     def _compared(
         self, ownership: Ownership | None, changes: tuple[Change, ...], writes: Callable[[Aspect[Any]], bool]
     ) -> Outcome:
-        results = {aspect.name: run(aspect, self._admin, self._context, write=writes(aspect)) for aspect in ASPECTS}
+        results: dict[str, Result] = {}
+        for aspect in ASPECTS:
+            # A store that did not answer once is not asked six times more: each wait would be as long.
+            lost = next((result for result in results.values() if result.unreachable), None)
+            results[aspect.name] = skipped(lost) if lost else self._carry_out(aspect, writes(aspect))
         self._conclude(results)
         rules = self._resource.status.lifecycle
         if (result := results[LIFECYCLE.name]).settled:
             rules = lifecycle.statuses(self._context, frozenset(result.dropped))
         found = tuple(change for result in results.values() for change in result.changes)
         return Outcome(self._status(ownership, rules), changes + found, all(result.read for result in results.values()))
+
+    def _carry_out(self, aspect: Aspect[Any], write: bool) -> Result:
+        return run(aspect, self._admin, self._context, write=write)
 
     def _conclude(self, results: Mapping[str, Result]) -> None:
         for aspect in ASPECTS:

@@ -3,14 +3,14 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 from mediabucket_api.connection import StoreConnection
 from mediabucket_api.spec import MediaBucketSpec
-from mediabucket_api.status import ConditionType, LifecycleRuleStatus
+from mediabucket_api.status import Capability, CapabilityVerdict, ConditionStatus, ConditionType, LifecycleRuleStatus
 from mediabucket_operator.changes import Change, differences
-from mediabucket_operator.conditions import DIFFERS, NOT_IMPLEMENTED, NOT_KEPT, Verdict
+from mediabucket_operator.conditions import DIFFERS, NOT_ENFORCED, NOT_IMPLEMENTED, NOT_KEPT, Verdict
 from mediabucket_s3.admin import BucketAdmin
 from mediabucket_s3.errors import NotImplementedByStore, S3Error, StoreUnavailable, Throttled
 
@@ -26,6 +26,8 @@ class Context:
     bucket: str
     connection: StoreConnection
     given_up: tuple[LifecycleRuleStatus, ...] = ()
+    # What a probe found out about the store, by name.
+    capabilities: Mapping[str, Capability] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Aspect(ABC, Generic[Document]):
 
     name: ClassVar[str]
     condition: ClassVar[ConditionType]
+    # What a probe calls the part of the store that this is about.
+    capability: ClassVar[str | None] = None
 
     @abstractmethod
     def read(self, admin: BucketAdmin) -> Document:
@@ -104,6 +108,28 @@ def keyed(entries: Iterable[tuple[str, Any]]) -> Entries:
 
 def run(aspect: Aspect[Any], admin: BucketAdmin, context: Context, *, write: bool) -> Result:
     """Carry out one aspect. No failure of the store leaves it: what went wrong becomes the verdict."""
+    probed = context.capabilities.get(aspect.capability or "")
+    if probed is not None and probed.verdict == CapabilityVerdict.UNSUPPORTED:
+        return _not_implemented(aspect, admin, context)
+    result = _carried_out(aspect, admin, context, write=write)
+    ignored = probed is not None and probed.verdict == CapabilityVerdict.IGNORED
+    return _without_effect(aspect, result, context) if ignored and result.settled else result
+
+
+def skipped(after: Result) -> Result:
+    """The result of an aspect whose turn did not come, because the store had stopped answering."""
+    return Result((), after.verdict, read=False, unreachable=True)
+
+
+def _without_effect(aspect: Aspect[Any], result: Result, context: Context) -> Result:
+    """The store keeps the document, and was found to do nothing about it."""
+    if not aspect.desired(context) or result.verdict.status != ConditionStatus.TRUE:
+        return result
+    told = f"the store keeps this, and a probe found that it does not act on it: {aspect.consequence}"
+    return replace(result, verdict=Verdict.false(NOT_ENFORCED, told))
+
+
+def _carried_out(aspect: Aspect[Any], admin: BucketAdmin, context: Context, *, write: bool) -> Result:
     try:
         document = aspect.read(admin)
     except NotImplementedByStore:

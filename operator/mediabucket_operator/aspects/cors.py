@@ -8,6 +8,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from mediabucket_api.capabilities import CapabilityName
 from mediabucket_api.constants import RULE_ID_PREFIX
 from mediabucket_api.status import ConditionType
 from mediabucket_operator.aspects.base import Aspect, Context, Entries, keyed
@@ -26,6 +27,7 @@ _ALLOWED = {
 class CorsAspect(Aspect[Rules]):
     name = "cors"
     condition = ConditionType.CORS_SYNCED
+    capability = CapabilityName.CORS_PREFLIGHT
     consequence = "browsers can upload only if the store is set up elsewhere to allow these origins"
 
     def read(self, admin: BucketAdmin) -> Rules:

@@ -3,14 +3,15 @@
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleRule.html
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from typing_extensions import override
 
+from mediabucket_api.capabilities import CapabilityName
 from mediabucket_api.constants import PENDING_PREFIX, RULE_ID_PREFIX
 from mediabucket_api.resources import MediaBucket
-from mediabucket_api.status import ConditionType, Enforcer, LifecycleRuleStatus
+from mediabucket_api.status import Capability, CapabilityVerdict, ConditionType, Enforcer, LifecycleRuleStatus
 from mediabucket_operator.aspects.base import Aspect, Context, Entries, keyed
 from mediabucket_operator.changes import Change
 from mediabucket_operator.conditions import NOT_IMPLEMENTED, NOT_KEPT, Verdict
@@ -37,6 +38,11 @@ _FIELDS = (
 )
 # What the service's reaper does anyway; nobody stands in for the third rule.
 DONE_BY_SERVICE = frozenset({EXPIRE_PENDING, ABORT_MULTIPART})
+_PROBED_AS = {
+    EXPIRE_PENDING: CapabilityName.LIFECYCLE_EXPIRATION,
+    ABORT_MULTIPART: CapabilityName.LIFECYCLE_ABORT_MULTIPART,
+    EXPIRE_NONCURRENT: CapabilityName.LIFECYCLE_NONCURRENT,
+}
 
 
 class LifecycleAspect(Aspect[Rules]):
@@ -64,11 +70,11 @@ class LifecycleAspect(Aspect[Rules]):
             admin.delete_lifecycle()
 
     def synced(self, context: Context) -> Verdict:
-        return verdict({rule.id for rule in context.given_up})
+        return verdict(_lost(context))
 
     def incomplete(self, missing: tuple[Change, ...], context: Context) -> Verdict:
         dropped = {change.path.partition(".")[0] for change in missing}
-        return verdict(dropped | {rule.id for rule in context.given_up})
+        return verdict(dropped | _lost(context))
 
     @override
     def not_implemented(self, admin: BucketAdmin, context: Context) -> Verdict:
@@ -100,11 +106,13 @@ def statuses(context: Context, lost: frozenset[str]) -> tuple[LifecycleRuleStatu
     return tuple(_status(rule["ID"], lost) for rule in rules(context))
 
 
-def given_up(resource: MediaBucket) -> tuple[LifecycleRuleStatus, ...]:
-    """Rules that the store dropped before; a new generation tries them again."""
-    if resource.status.observed_generation != resource.metadata.generation:
-        return ()
-    return tuple(rule for rule in resource.status.lifecycle if rule.enforced_by != Enforcer.STORE)
+def given_up(resource: MediaBucket, capabilities: Sequence[Capability] = ()) -> tuple[LifecycleRuleStatus, ...]:
+    """Rules that the store dropped before, or that a probe saw it drop; a new generation tries the former again."""
+    not_kept = {capability.name for capability in capabilities if capability.verdict != CapabilityVerdict.ENFORCED}
+    probed = {rule_id for rule_id, name in _PROBED_AS.items() if name in not_kept}
+    if resource.status.observed_generation == resource.metadata.generation:
+        probed |= {rule.id for rule in resource.status.lifecycle if rule.enforced_by != Enforcer.STORE}
+    return tuple(_status(rule_id, frozenset(probed)) for rule_id in sorted(probed))
 
 
 def verdict(lost: set[str]) -> Verdict:
@@ -138,6 +146,11 @@ def _written(context: Context) -> Rules:
     """The wanted rules but for those that this store is known to drop: writing them again would never end."""
     given_up = {rule.id for rule in context.given_up}
     return [rule for rule in rules(context) if rule["ID"] not in given_up]
+
+
+def _lost(context: Context) -> set[str]:
+    """The wanted rules that this store is known to drop."""
+    return {rule.id for rule in context.given_up} & {rule["ID"] for rule in rules(context)}
 
 
 def _is_ours(rule: Mapping[str, Any]) -> bool:

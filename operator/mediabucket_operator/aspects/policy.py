@@ -8,6 +8,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from mediabucket_api.capabilities import CapabilityName
 from mediabucket_api.constants import RULE_ID_PREFIX, UPLOADS_PREFIX
 from mediabucket_api.spec import PublicAccess, Switch
 from mediabucket_api.status import ConditionType
@@ -28,6 +29,7 @@ _LISTS = ("Action", "NotAction", "Resource", "NotResource")
 class PolicyAspect(Aspect[Policy]):
     name = "policy"
     condition = ConditionType.POLICY_SYNCED
+    capability = CapabilityName.BUCKET_POLICY
     consequence = "access follows from the store's own rules, and plain-HTTP requests are not refused"
 
     def read(self, admin: BucketAdmin) -> Policy:

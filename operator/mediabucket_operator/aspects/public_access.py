@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mediabucket_api.capabilities import CapabilityName
 from mediabucket_api.spec import PublicAccess
 from mediabucket_api.status import ConditionType
 from mediabucket_operator.aspects.base import Aspect, Context, Entries
@@ -18,6 +19,7 @@ class PublicAccessAspect(Aspect[Block]):
 
     name = "publicAccess"
     condition = ConditionType.PUBLIC_ACCESS_BLOCKED
+    capability = CapabilityName.PUBLIC_ACCESS_BLOCK
     consequence = "whoever may write policies or ACLs could open the bucket to the public"
 
     def read(self, admin: BucketAdmin) -> Block:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mediabucket_api.capabilities import CapabilityName
 from mediabucket_api.constants import GROUP
 from mediabucket_api.spec import EncryptionType, Versioning
 from mediabucket_api.status import ConditionType
@@ -19,6 +20,7 @@ class EncryptionAspect(Aspect[dict[str, Any]]):
 
     name = "encryption"
     condition = ConditionType.ENCRYPTION_SYNCED
+    capability = CapabilityName.ENCRYPTION
     consequence = "objects are stored as the store does by default"
 
     def read(self, admin: BucketAdmin) -> dict[str, Any]:
@@ -49,6 +51,7 @@ class VersioningAspect(Aspect[str]):
 
     name = "versioning"
     condition = ConditionType.VERSIONING_SYNCED
+    capability = CapabilityName.VERSIONING
     consequence = "an overwritten or deleted object is gone at once"
 
     def read(self, admin: BucketAdmin) -> str:
@@ -73,6 +76,7 @@ class TagsAspect(Aspect[dict[str, str]]):
 
     name = "tags"
     condition = ConditionType.TAGS_SYNCED
+    capability = CapabilityName.BUCKET_TAGS
     consequence = "costs and owners cannot be told by tag"
 
     def read(self, admin: BucketAdmin) -> dict[str, str]:
