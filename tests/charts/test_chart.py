@@ -160,6 +160,16 @@ def test_everything_can_be_switched_off(helm: Helm) -> None:
     assert [item["kind"] for item in helm.objects(f"--values={EVERYTHING}")] == ["Deployment"]
 
 
+def test_values_can_be_taken_away(helm: Helm) -> None:
+    """Helm removes a key whose value is null."""
+    lists, maps = (
+        ("extraEnv", "rbac.namespaces", "imagePullSecrets", "tolerations"),
+        ("labels", "podLabels", "affinity"),
+    )
+    objects = helm.objects(*(f"--set={name}=null" for name in (*lists, *maps, "resources", "operator.clusterId")))
+    assert "resources" not in objects.container
+
+
 def test_names_namespaces_and_labels(default: Objects, everything: Objects) -> None:
     for item in (*default, *everything):
         metadata = item["metadata"]

@@ -43,7 +43,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{- define "mediabucket.podLabels" -}}
-{{ toYaml (merge (include "mediabucket.ownLabels" . | fromYaml) .Values.podLabels .Values.labels) }}
+{{ toYaml (merge (include "mediabucket.ownLabels" . | fromYaml) (.Values.podLabels | default dict) (.Values.labels | default dict)) }}
 {{- end -}}
 
 {{- /* Of a dictionary: image, and the version that is its tag unless it names one. */ -}}
