@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from mediabucket_api.object_store import AddressingStyle
 from mediabucket_api.spec import MediaBucketSpec
@@ -16,6 +16,7 @@ from mediabucket_api.spec import MediaBucketSpec
 # The effective spec as JSON: a key of the ConfigMap, mounted as a file that MEDIABUCKET_FILE names.
 SPEC_KEY = "mediabucket.json"
 SPEC_FILE_VARIABLE = "MEDIABUCKET_FILE"
+CAPABILITIES_KEY = "STORE_CAPABILITIES"
 
 
 class ConnectionIncomplete(ValueError):
@@ -48,6 +49,8 @@ class BucketConnection(BaseModel):
     bucket: str
     spec: MediaBucketSpec
     media_service_url: str | None = None
+    # What a probe found out about the store: the name of a capability to Enforced, Ignored or Unsupported.
+    capabilities: dict[str, str] = Field(default_factory=dict)
 
     def to_config_map(self) -> dict[str, str]:
         """The data of the ConfigMap `<name>-media`."""
@@ -68,8 +71,12 @@ class BucketConnection(BaseModel):
             "COSI_S3_ADDRESSING_STYLE": style.value.lower(),
             SPEC_KEY: self.spec.model_dump_json(by_alias=True, exclude_none=True),
         }
-        optional = {"BUCKET_CA_BUNDLE": self.store.ca_bundle, "MEDIA_SERVICE_URL": self.media_service_url}
-        return data | {key: value for key, value in optional.items() if value is not None}
+        optional = {
+            "BUCKET_CA_BUNDLE": self.store.ca_bundle,
+            "MEDIA_SERVICE_URL": self.media_service_url,
+            CAPABILITIES_KEY: ",".join(f"{name}={verdict}" for name, verdict in sorted(self.capabilities.items())),
+        }
+        return data | {key: value for key, value in optional.items() if value}
 
     def to_secret(self) -> dict[str, str]:
         """The (decoded) data of the Secret `<name>-media`."""
@@ -110,7 +117,13 @@ class BucketConnection(BaseModel):
             bucket=environment["BUCKET_NAME"],
             spec=MediaBucketSpec.model_validate_json(_spec_text(environment)),
             media_service_url=environment.get("MEDIA_SERVICE_URL") or None,
+            capabilities=_capabilities(environment.get(CAPABILITIES_KEY, "")),
         )
+
+
+def _capabilities(text: str) -> dict[str, str]:
+    pairs = (pair.partition("=") for pair in text.split(",") if pair)
+    return {name.strip(): verdict.strip() for name, _, verdict in pairs}
 
 
 def _spec_text(environment: Mapping[str, str]) -> str:

@@ -187,6 +187,8 @@ class ObjectStoreStatus(ApiModel):
 
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The generation of the resource that this status is about."""
+    credentials_version: ShortText | None = None
+    """Version of the Secret that the store was probed with."""
     capabilities: Annotated[tuple[Capability, ...], Field(max_length=64), ListType("map", keys=("name",))] = ()
     """What the store was found to do."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16), ListType("map", keys=("type",))] = ()

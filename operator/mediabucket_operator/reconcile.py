@@ -68,7 +68,7 @@ def reconcile(
     dry_run: bool = False,
     cluster: str = "",
     capabilities: Sequence[Capability] = (),
-    announce: Callable[[MediaBucketStatus], None] = lambda claimed: None,
+    announce: Callable[[MediaBucketStatus], None] = lambda _claimed: None,
 ) -> Outcome:
     """One pass. With `dry_run`, or under managementPolicy Observe, nothing is written anywhere; under Pause nothing
     is even read. Never raises S3Error: a store that fails is a condition.

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Self
 
 from mediabucket_api.connection import StoreConnection
+from mediabucket_api.constants import OWNER_MARKER_KEY
 from mediabucket_s3.addressing import require_addressable
 from mediabucket_s3.connect import administration_client
 from mediabucket_s3.errors import (
@@ -15,6 +17,7 @@ from mediabucket_s3.errors import (
     InvalidRequest,
     NotImplementedByStore,
     ObjectMissing,
+    S3Error,
     translated_s3_errors,
 )
 
@@ -22,6 +25,7 @@ Document = dict[str, Any]
 
 # The only region that CreateBucket refuses to hear named.
 _UNNAMED_REGION = "us-east-1"
+_PAGE = 1000
 
 
 class BucketAdmin:
@@ -36,10 +40,13 @@ class BucketAdmin:
         self.bucket = bucket
 
     @classmethod
-    def connect(cls, connection: StoreConnection, bucket: str) -> Self:
-        """Raises NotVirtuallyAddressable for a bucket that the connection's addressing style cannot reach."""
+    def connect(cls, connection: StoreConnection, bucket: str, on_answer: Callable[[], None] | None = None) -> Self:
+        """`on_answer` is called after each call that the store answered.
+
+        Raises NotVirtuallyAddressable for a bucket that the connection's addressing style cannot reach.
+        """
         require_addressable(connection.endpoint, bucket, connection.addressing_style)
-        return cls(administration_client(connection), bucket)
+        return cls(administration_client(connection, on_answer=on_answer), bucket)
 
     def exists(self) -> bool:
         """Whether the bucket exists. Raises AccessDenied when it does and is not ours to see."""
@@ -64,11 +71,63 @@ class BucketAdmin:
         self._call("CreateBucket", self._client.create_bucket, **arguments)
 
     def delete(self) -> None:
-        """Delete the empty bucket. Raises BucketNotEmpty."""
+        """Delete the bucket, which is empty but for the mark of its owner. Raises BucketNotEmpty."""
         # Some stores delete a bucket together with everything in it.
         if not self.is_empty():
-            raise BucketNotEmpty("DeleteBucket", "BucketNotEmpty", resource=self.bucket)
+            if not self._has_only(OWNER_MARKER_KEY):
+                raise BucketNotEmpty("DeleteBucket", "BucketNotEmpty", resource=self.bucket)
+            self._delete_objects([{"Key": OWNER_MARKER_KEY}])
         self._call("DeleteBucket", self._client.delete_bucket)
+
+    def delete_everything(self) -> None:
+        """Delete all objects, versions, delete markers and multipart uploads, but for the mark of the bucket's owner.
+
+        May be repeated after a crash at any call. A thousand objects a call.
+        """
+        for upload in self._listed("ListMultipartUploads", self._client.list_multipart_uploads, "Uploads"):
+            self._abort(upload["Key"], upload["UploadId"])
+        with suppress(NotImplementedByStore):
+            self._delete_versions()
+        while keys := self._keys_but_marker():
+            self._delete_objects(keys)
+
+    def _delete_versions(self) -> None:
+        while True:
+            page = self._call("ListObjectVersions", self._client.list_object_versions, MaxKeys=_PAGE)
+            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            # On a bucket that never had versions each object is one; the marker is the last to go, by `delete`.
+            doomed = [entry for entry in found if entry["Key"] != OWNER_MARKER_KEY]
+            if not doomed:
+                return
+            self._delete_objects([{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in doomed])
+
+    def _keys_but_marker(self) -> list[dict[str, str]]:
+        page = self._call("ListObjectsV2", self._client.list_objects_v2, MaxKeys=_PAGE)
+        return [{"Key": entry["Key"]} for entry in page.get("Contents", []) if entry["Key"] != OWNER_MARKER_KEY]
+
+    def _has_only(self, key: str) -> bool:
+        page = self._call("ListObjectsV2", self._client.list_objects_v2, MaxKeys=2)
+        return [entry["Key"] for entry in page.get("Contents", [])] == [key]
+
+    def _delete_objects(self, entries: list[dict[str, str]]) -> None:
+        """At most a thousand. Raises S3Error when one of them stays."""
+        answer = self._call("DeleteObjects", self._client.delete_objects, Delete={"Objects": entries, "Quiet": True})
+        for failed in answer.get("Errors", []):
+            raise S3Error("DeleteObjects", str(failed.get("Code", "Unknown")), resource=str(failed.get("Key", "")))
+
+    def _abort(self, key: str, upload_id: str) -> None:
+        try:
+            with translated_s3_errors("AbortMultipartUpload", key):
+                self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
+        except ObjectMissing:
+            return
+
+    def _listed(self, operation: str, method: Callable[..., Document], name: str) -> list[Document]:
+        """The first page of a list; what is on the next ones is found when these are gone."""
+        try:
+            return list(self._call(operation, method).get(name, []))
+        except NotImplementedByStore:
+            return []
 
     def is_empty(self) -> bool:
         """Whether the bucket has no object, no older version and no delete marker."""

@@ -4,8 +4,9 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -25,6 +26,8 @@ ADMINISTRATION_READ_TIMEOUT_SECONDS: Final = 20.0
 OBJECT_READ_TIMEOUT_SECONDS: Final = 120.0
 ATTEMPTS: Final = 3
 OBJECT_CONNECTIONS: Final = 64
+ADMINISTRATION_CONNECTIONS: Final = 32
+_KEPT_CLIENTS: Final = 64
 
 # A connection says it all: profiles and files of whoever runs the program must not change or break it.
 _NO_PROFILE: Final = {
@@ -38,12 +41,24 @@ _CLIENT_CREATION: Final = Lock()
 
 
 def administration_client(
-    connection: StoreConnection, *, read_timeout: float = ADMINISTRATION_READ_TIMEOUT_SECONDS
+    connection: StoreConnection,
+    *,
+    read_timeout: float = ADMINISTRATION_READ_TIMEOUT_SECONDS,
+    on_answer: Callable[[], None] | None = None,
 ) -> Any:
-    """A boto3 S3 client for the internal endpoint; thread-safe. Timeouts are seconds of one attempt."""
-    config = Config(**_options(connection, read_timeout))
+    """A boto3 S3 client for the internal endpoint; thread-safe, and the same for the same arguments.
+
+    `read_timeout` is seconds of one attempt. `on_answer` is called after each call that the store answered.
+    """
+    # Making one takes as long as several calls, and each has connections of its own.
     with _CLIENT_CREATION:
-        return _administration_session().client("s3", config=config, **_identity(connection))
+        return _administration_client(connection, "s3", connection.endpoint, read_timeout, on_answer)
+
+
+def identity_client(connection: StoreConnection, endpoint: str, on_answer: Callable[[], None] | None = None) -> Any:
+    """A boto3 IAM client for this endpoint; thread-safe, and the same for the same arguments."""
+    with _CLIENT_CREATION:
+        return _administration_client(connection, "iam", endpoint, ADMINISTRATION_READ_TIMEOUT_SECONDS, on_answer)
 
 
 def object_client(
@@ -57,6 +72,22 @@ def object_client(
     client: AbstractAsyncContextManager[Any] = _object_session().create_client(
         "s3", config=config, **_identity(connection)
     )
+    return client
+
+
+@lru_cache(maxsize=_KEPT_CLIENTS)
+def _administration_client(
+    connection: StoreConnection,
+    service: str,
+    endpoint: str,
+    read_timeout: float,
+    on_answer: Callable[[], None] | None,
+) -> Any:
+    config = Config(max_pool_connections=ADMINISTRATION_CONNECTIONS, **_options(connection, read_timeout))
+    identity = _identity(connection) | {"endpoint_url": endpoint}
+    client = _administration_session().client(service, config=config, **identity)
+    if on_answer is not None:
+        client.meta.events.register("after-call", lambda **_: on_answer())
     return client
 
 

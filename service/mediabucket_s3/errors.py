@@ -61,6 +61,18 @@ class ConfigurationMissing(S3Error):
     """The bucket has none of what was asked for: CORS, policy, lifecycle, encryption, tags, public access block."""
 
 
+class IdentityMissing(S3Error):
+    """There is no such user, access key or policy."""
+
+
+class IdentityExists(S3Error):
+    """There is a user of this name already."""
+
+
+class LimitReached(S3Error):
+    """The store allows no more of these: access keys of a user, users, buckets."""
+
+
 class AccessDenied(S3Error):
     """The identity is unknown, wrong, expired, or may not do this."""
 
@@ -92,6 +104,9 @@ ERROR_CODES: Final[Mapping[type[S3Error], frozenset[str]]] = {
     BucketMissing: frozenset({"NoSuchBucket"}),
     BucketTaken: frozenset({"BucketAlreadyExists", "BucketAlreadyOwnedByYou"}),
     BucketNotEmpty: frozenset({"BucketNotEmpty"}),
+    IdentityMissing: frozenset({"NoSuchEntity"}),
+    IdentityExists: frozenset({"EntityAlreadyExists"}),
+    LimitReached: frozenset({"LimitExceeded", "TooManyBuckets"}),
     ConfigurationMissing: frozenset(
         {
             "NoSuchBucketPolicy",
@@ -118,7 +133,9 @@ ERROR_CODES: Final[Mapping[type[S3Error], frozenset[str]]] = {
         }
     ),
     PreconditionFailed: frozenset({"PreconditionFailed"}),
-    NotImplementedByStore: frozenset({"MethodNotAllowed", "NotImplemented", "UnsupportedOperation", "XNotImplemented"}),
+    NotImplementedByStore: frozenset(
+        {"InvalidAction", "MethodNotAllowed", "NotImplemented", "UnsupportedOperation", "XNotImplemented"}
+    ),
     InvalidRequest: frozenset(
         {
             "AuthorizationHeaderMalformed",

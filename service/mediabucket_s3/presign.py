@@ -62,6 +62,7 @@ class Presigner:
     def __init__(self, connection: StoreConnection, bucket: str, *, sign: Signer = sign_with_awscrt) -> None:
         """Raises NotVirtuallyAddressable for a bucket that the connection's addressing style cannot reach."""
         self._address = bucket_address(connection.public_endpoint, bucket, connection.addressing_style)
+        self._bucket = bucket
         self._region = connection.region
         token = connection.session_token
         self._credentials = AwsCredentialsProvider.new_static(
@@ -111,6 +112,19 @@ class Presigner:
         overrides = {"response-content-disposition": content_disposition, "response-content-type": content_type}
         query = {name: value for name, value in overrides.items() if value is not None}
         return self._presign("GET", key, {}, {}, query, expires_in, now)
+
+    def head(self, key: str, *, expires_in: int) -> PresignedRequest:
+        """A URL for HEAD. Raises UnsignableKey, ValueError."""
+        return self._presign("HEAD", key, {}, {}, {}, expires_in, None)
+
+    def delete(self, key: str, *, expires_in: int) -> PresignedRequest:
+        """A URL for DELETE. Raises UnsignableKey, ValueError."""
+        return self._presign("DELETE", key, {}, {}, {}, expires_in, None)
+
+    def copy(self, source: str, destination: str, *, expires_in: int) -> PresignedRequest:
+        """A URL for a copy within the bucket. Raises UnsignableKey, ValueError."""
+        headers = {"x-amz-copy-source": f"/{self._bucket}/{_encoded_key(source)}"}
+        return self._presign("PUT", destination, headers, headers, {}, expires_in, None)
 
     def _presign(
         self,

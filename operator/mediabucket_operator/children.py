@@ -1,0 +1,147 @@
+"""Objects that belong to a MediaBucket: applied only when something is different, so that rest is silent."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mediabucket_api.constants import API_VERSION, GROUP, MEDIA_BUCKET_KIND
+from mediabucket_api.resources import MediaBucket
+from mediabucket_operator.cluster import (
+    FIELD_MANAGER,
+    MANAGED_BY_LABEL,
+    RESOURCE_TYPES,
+    Cluster,
+    Manifest,
+    Reference,
+    is_controlled_by,
+)
+
+APPLIED_ANNOTATION: Final = f"{GROUP}/applied"
+# A Service's name is a DNS label: https://datatracker.ietf.org/doc/html/rfc1035
+_LONGEST_NAME: Final = 63
+_SUFFIX: Final = "-media"
+_QUANTITY_SUFFIXES: Final = {"m": 1e-3, "": 1, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+
+
+class NotOurs(Exception):
+    """An object of this name is there and does not belong to the MediaBucket."""
+
+    def __init__(self, reference: Reference) -> None:
+        super().__init__(reference)
+        self.reference = reference
+
+    def __str__(self) -> str:
+        return f"{self.reference} is in the way: it does not belong to this MediaBucket; rename or remove one of them"
+
+
+def child_name(resource: MediaBucket) -> str:
+    """`<name>-media`; with a hash where that is no DNS label."""
+    name = resource.metadata.name
+    if "." not in name and len(name) + len(_SUFFIX) <= _LONGEST_NAME:
+        return f"{name}{_SUFFIX}"
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    kept = name.replace(".", "-")[: _LONGEST_NAME - len(_SUFFIX) - len(digest) - 1].rstrip("-")
+    return f"{kept}-{digest}{_SUFFIX}"
+
+
+def labels(resource: MediaBucket) -> dict[str, str]:
+    return {
+        "app.kubernetes.io/name": "mediabucket",
+        "app.kubernetes.io/instance": child_name(resource),
+        MANAGED_BY_LABEL: FIELD_MANAGER,
+    }
+
+
+def child(
+    resource: MediaBucket, kind: str, content: Manifest, annotations: Mapping[str, str] | None = None
+) -> Manifest:
+    """An object of this kind that goes with the MediaBucket."""
+    metadata: Manifest = {
+        "name": child_name(resource),
+        "namespace": resource.metadata.namespace,
+        "labels": labels(resource),
+        "ownerReferences": [
+            {
+                "apiVersion": API_VERSION,
+                "kind": MEDIA_BUCKET_KIND,
+                "name": resource.metadata.name,
+                "uid": resource.owner_uid,
+                "controller": True,
+                "blockOwnerDeletion": True,
+            }
+        ],
+    }
+    manifest = {"apiVersion": RESOURCE_TYPES[kind].api_version, "kind": kind, "metadata": metadata, **content}
+    # What is no longer wanted is only known by what was applied before.
+    metadata["annotations"] = dict(annotations or {}) | {APPLIED_ANNOTATION: digest(manifest, annotations)}
+    return manifest
+
+
+def ensure(cluster: Cluster, resource: MediaBucket, wanted: Manifest) -> Manifest:
+    """Make the object what is wanted, and leave alone what nobody asked about. Raises NotOurs, ClusterError."""
+    live = cluster.get(Reference.of(wanted))
+    if live is not None:
+        require_ours(live, resource)
+        if contains(live, wanted):
+            return live
+    return cluster.apply(wanted)
+
+
+def remove(cluster: Cluster, resource: MediaBucket, kind: str) -> None:
+    """Delete the MediaBucket's object of this kind, and nobody else's. Raises ClusterError."""
+    reference = Reference(kind, resource.metadata.namespace, child_name(resource))
+    live = cluster.get(reference)
+    if live is not None and is_controlled_by(live, resource.owner_uid):
+        cluster.delete(reference)
+
+
+def require_ours(live: Manifest, resource: MediaBucket) -> None:
+    """Raises NotOurs."""
+    if not is_controlled_by(live, resource.owner_uid):
+        raise NotOurs(Reference.of(live))
+
+
+def contains(live: Any, wanted: Any) -> bool:
+    """Whether everything wanted is there; what the API server or others added does not count."""
+    if isinstance(wanted, dict):
+        return isinstance(live, dict) and all(contains(live.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        return isinstance(live, list) and _contains_list(live, wanted)
+    return live == wanted or _is_same_quantity(live, wanted)
+
+
+def digest(*values: Any) -> str:
+    """The same for the same values, in every process."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def encoded(values: Mapping[str, str]) -> dict[str, str]:
+    """The `data` of a Secret."""
+    return {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+
+
+def _contains_list(live: list[Any], wanted: list[Any]) -> bool:
+    """Named items are compared by name: others may add containers, variables or ports of their own."""
+    if wanted and all(isinstance(item, dict) and "name" in item for item in wanted):
+        named = {item.get("name"): item for item in live if isinstance(item, dict)}
+        return all(contains(named.get(item["name"]), item) for item in wanted)
+    return len(live) == len(wanted) and all(map(contains, live, wanted))
+
+
+def _is_same_quantity(live: Any, wanted: Any) -> bool:
+    """The API server writes 0.5 as 500m: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/"""
+    if not isinstance(live, str) or not isinstance(wanted, str):
+        return False
+    one, other = _quantity(live), _quantity(wanted)
+    return one is not None and one == other
+
+
+def _quantity(text: str) -> float | None:
+    number = text.rstrip("mkMGKi")
+    factor = _QUANTITY_SUFFIXES.get(text[len(number) :])
+    try:
+        return None if factor is None else float(number) * factor
+    except ValueError:
+        return None

@@ -1,0 +1,141 @@
+"""What becomes of a bucket when its MediaBucket is deleted. In doubt it stays.
+
+https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/
+"""
+
+from dataclasses import dataclass
+
+from mediabucket_api.constants import ABANDON_ANNOTATION, CONFIRM_DESTROY_ANNOTATION
+from mediabucket_api.object_store import IamMode, Permission
+from mediabucket_api.resources import MediaBucket
+from mediabucket_api.spec import DeletionPolicy, ManagementPolicy
+from mediabucket_api.status import ConditionType, OwnershipOrigin, OwnershipState
+from mediabucket_operator.cluster import Manifest, Reference
+from mediabucket_operator.conditions import Conditions, Verdict
+from mediabucket_operator.credentials import BucketIdentity, user_name
+from mediabucket_operator.event_notes import of_transitions
+from mediabucket_operator.guard import StoreAccess, StoreRefused, store_access
+from mediabucket_operator.ownership import Found, Owner, look
+from mediabucket_operator.stored import Unreadable, read_media_bucket
+from mediabucket_operator.visit import Environment, tell, write_status
+from mediabucket_s3.admin import BucketAdmin
+from mediabucket_s3.errors import BucketMissing, BucketNotEmpty, NotImplementedByStore, S3Error
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """Why the resource cannot go yet: a one-word reason, and a sentence with what to do."""
+
+    reason: str
+    message: str
+
+
+_WAYS_OUT = f"or set deletionPolicy: Retain, or annotate {ABANDON_ANNOTATION}=true to leave everything as it is"
+
+
+def release(environment: Environment, reference: Reference) -> Blocked | None:
+    """Carry out the deletion policy of a MediaBucket that is on its way out; None when it may go.
+
+    May be repeated after a crash at any call. Raises ClusterError: then nothing is known.
+    """
+    manifest = environment.cluster.get(reference)
+    if manifest is None:
+        return None
+    try:
+        resource = read_media_bucket(manifest)
+    except Unreadable as error:
+        retained = (manifest.get("spec") or {}).get("deletionPolicy", "Retain") == DeletionPolicy.RETAIN
+        return None if retained else Blocked("SpecUnreadable", f"{error}; {_WAYS_OUT}")
+    if leaves_everything(resource):
+        return None
+    blocked = _delete(environment, resource)
+    if blocked is not None:
+        _write(environment, manifest, resource, blocked)
+    return blocked
+
+
+def leaves_everything(resource: MediaBucket) -> bool:
+    """Whether the resource may go without a call to the store."""
+    ownership = resource.status.ownership
+    return (
+        resource.spec.deletion_policy == DeletionPolicy.RETAIN
+        or resource.metadata.annotations.get(ABANDON_ANNOTATION) == "true"
+        # Nothing was ever made, or it is somebody else's.
+        or ownership is None
+        or ownership.state == OwnershipState.FOREIGN
+    )
+
+
+def refusal(resource: MediaBucket, access: StoreAccess) -> Blocked | None:
+    """Why the bucket must not be deleted, whatever is in it."""
+    bucket, ownership = resource.bucket_name, resource.status.ownership
+    if resource.spec.management_policy != ManagementPolicy.MANAGE:
+        told = (
+            f"managementPolicy is {resource.spec.management_policy}: set Manage to delete bucket {bucket}, {_WAYS_OUT}"
+        )
+        return Blocked("NotManaged", told)
+    if resource.spec.deletion_policy != DeletionPolicy.DESTROY:
+        return None
+    if ownership is not None and ownership.origin == OwnershipOrigin.ADOPTED:
+        return Blocked("Adopted", f"bucket {bucket} was adopted, and is never destroyed: set deletionPolicy: Retain")
+    if access.resource.spec.limits.allow_destroy == Permission.FORBIDDEN:
+        return Blocked("DestroyForbidden", f"ObjectStore {access.resource.metadata.name} forbids Destroy; {_WAYS_OUT}")
+    if resource.metadata.annotations.get(CONFIRM_DESTROY_ANNOTATION) != bucket:
+        told = f"to destroy bucket {bucket} with all media, annotate {CONFIRM_DESTROY_ANNOTATION}={bucket}"
+        return Blocked("ConfirmationMissing", f"{told}; {_WAYS_OUT}")
+    return None
+
+
+def _delete(environment: Environment, resource: MediaBucket) -> Blocked | None:
+    try:
+        access = store_access(resource.spec.store_ref.name, environment.cluster, environment.settings.namespace)
+    except StoreRefused as error:
+        return Blocked(error.reason, f"{error.message}; {_WAYS_OUT}")
+    if blocked := refusal(resource, access):
+        return blocked
+    admin = environment.stores.admin(access.connection, resource.bucket_name)
+    try:
+        found = look(admin)
+        if found.exists and is_ours(resource, found, environment.cluster_id):
+            _empty_if_asked(resource, admin)
+            admin.delete()
+        _remove_identity(environment, resource, access)
+    except BucketMissing:
+        return None
+    except BucketNotEmpty:
+        told = f"bucket {resource.bucket_name} is not empty: empty it, or use deletionPolicy Destroy; {_WAYS_OUT}"
+        return Blocked("NotEmpty", told)
+    except S3Error as error:
+        return Blocked(type(error).__name__, f"{error}; {_WAYS_OUT}")
+    return None
+
+
+def is_ours(resource: MediaBucket, found: Found, cluster: str) -> bool:
+    """Whether the bucket may be deleted with the resource: it carries our mark, or died with us before it got one."""
+    if found.mark is not None:
+        return found.mark.owner.uid == Owner.of(resource, cluster).uid
+    return found.empty
+
+
+def _empty_if_asked(resource: MediaBucket, admin: BucketAdmin) -> None:
+    if resource.spec.deletion_policy == DeletionPolicy.DESTROY:
+        admin.delete_everything()
+
+
+def _remove_identity(environment: Environment, resource: MediaBucket, access: StoreAccess) -> None:
+    if access.resource.spec.iam.mode == IamMode.SHARED:
+        return
+    admin = environment.stores.identities(access.connection, access.resource.spec.iam.endpoint)
+    try:
+        BucketIdentity(admin, user_name(resource, environment.cluster_id), resource.bucket_name).remove()
+    except NotImplementedByStore:
+        return
+
+
+def _write(environment: Environment, manifest: Manifest, resource: MediaBucket, blocked: Blocked) -> None:
+    now = environment.clock().replace(microsecond=0)
+    conditions = Conditions(resource.status.conditions, resource.metadata.generation, now)
+    conditions.set(ConditionType.DELETION_BLOCKED, Verdict.true(blocked.reason, blocked.message))
+    status = resource.status.model_copy(update={"conditions": conditions.build()})
+    written = write_status(environment, manifest, status)
+    tell(environment, written, list(of_transitions(resource.status.conditions, status.conditions)))

@@ -1,0 +1,135 @@
+"""Who is visited when: one visit at a time for each object, a bounded number in all, changes before routine."""
+
+import asyncio
+import heapq
+import itertools
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from mediabucket_operator.cluster import Reference
+
+logger = logging.getLogger(__name__)
+
+# Makes one visit, in a thread, and returns the seconds until the next one is due; None for an object that is gone.
+Visitor = Callable[[Reference], float | None]
+
+
+@dataclass
+class _Entry:
+    due: float
+    running: bool = False
+    # Asked for while a visit was running: what that one has read may be old.
+    again: bool = False
+    waiting: list["asyncio.Future[None]"] = field(default_factory=list)
+
+
+class Dispatcher:
+    """Call from the event loop only. `run` ends when it is cancelled."""
+
+    def __init__(self, visitor: Visitor, workers: int) -> None:
+        self._visitor = visitor
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="visit")
+        self._free = workers
+        self._entries: dict[Reference, _Entry] = {}
+        self._heap: list[tuple[float, int, Reference]] = []
+        self._order = itertools.count()
+        self._woken = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def soon(self, reference: Reference, delay: float = 0.0) -> None:
+        """Visit in `delay` seconds, unless a visit is due before that."""
+        due = time.monotonic() + delay
+        entry = self._entries.get(reference)
+        if entry is None:
+            entry = self._entries[reference] = _Entry(due=float("inf"))
+        if entry.running:
+            entry.again = True
+        elif due < entry.due:
+            self._put(reference, entry, due)
+
+    async def now(self, reference: Reference) -> None:
+        """Visit, and wait until a visit that began after this call has ended."""
+        self.soon(reference)
+        done = asyncio.get_running_loop().create_future()
+        self._entries[reference].waiting.append(done)
+        await done
+
+    def forget(self, reference: Reference) -> None:
+        """Do not visit any more; who waits is let go."""
+        entry = self._entries.pop(reference, None)
+        if entry is not None:
+            _release(entry.waiting)
+
+    async def run(self) -> None:
+        try:
+            while True:
+                self._begin_what_is_due()
+                await self._wait()
+        finally:
+            # Threads that wait for a store that does not answer must not hold up the end of the process.
+            self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _put(self, reference: Reference, entry: _Entry, due: float) -> None:
+        entry.due = due
+        heapq.heappush(self._heap, (due, next(self._order), reference))
+        self._woken.set()
+
+    def _begin_what_is_due(self) -> None:
+        while self._free and self._heap and self._heap[0][0] <= time.monotonic():
+            due, _, reference = heapq.heappop(self._heap)
+            entry = self._entries.get(reference)
+            # An entry that was moved forward is in the heap twice.
+            if entry is not None and not entry.running and entry.due == due:
+                self._begin(reference, entry)
+
+    def _begin(self, reference: Reference, entry: _Entry) -> None:
+        entry.running, entry.again, entry.due = True, False, float("inf")
+        waiting, entry.waiting = entry.waiting, []
+        self._free -= 1
+        task = asyncio.get_running_loop().create_task(self._visit(reference, entry, waiting))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _visit(self, reference: Reference, entry: _Entry, waiting: list["asyncio.Future[None]"]) -> None:
+        next_in: float | None = 60.0
+        try:
+            next_in = await asyncio.get_running_loop().run_in_executor(self._executor, self._visitor, reference)
+        except Exception:
+            logger.exception("a visit to %s ended in an error that nobody expected", reference)
+        finally:
+            self._free += 1
+            entry.running = False
+            _release(waiting)
+            self._plan_next(reference, entry, next_in)
+            self._woken.set()
+
+    def _plan_next(self, reference: Reference, entry: _Entry, next_in: float | None) -> None:
+        if self._entries.get(reference) is not entry:
+            return
+        if entry.again or entry.waiting:
+            self._put(reference, entry, time.monotonic())
+        elif next_in is None:
+            self.forget(reference)
+        else:
+            self._put(reference, entry, time.monotonic() + next_in)
+
+    async def _wait(self) -> None:
+        self._woken.clear()
+        timeout = max(0.0, self._heap[0][0] - time.monotonic()) if self._heap and self._free else None
+        if timeout == 0.0:
+            return
+        try:
+            async with asyncio.timeout(timeout):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+
+
+def _release(waiting: list["asyncio.Future[None]"]) -> None:
+    for future in waiting:
+        if not future.done():
+            future.set_result(None)
+    waiting.clear()

@@ -1,0 +1,191 @@
+"""The operator without kopf: what a visit leads to, and when the next one is due."""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from mediabucket_api.constants import MEDIA_BUCKET_KIND, OBJECT_STORE_KIND
+from mediabucket_api.status import ConditionStatus, ConditionType, MediaBucketStatus
+from mediabucket_operator import metrics
+from mediabucket_operator.cluster import ClusterError, Reference
+from mediabucket_operator.deletion import Blocked, release
+from mediabucket_operator.fleet import Fleet, Member, StoreRests
+from mediabucket_operator.guard import StoreRefused
+from mediabucket_operator.keyed_locks import KeyedLocks
+from mediabucket_operator.liveness import Pulse
+from mediabucket_operator.store_visit import sweep, visit_store
+from mediabucket_operator.visit import Environment, Visited, visit
+
+logger = logging.getLogger(__name__)
+
+Soon = Callable[[Reference, float], None]
+
+STORE_SECONDS: Final = 300.0
+UNREACHABLE_STORE_SECONDS: Final = 8.0
+SWEEP_SECONDS: Final = 3600.0
+SWEEP_AFTER_RELEASE_SECONDS: Final = 3.0
+_FIRST_RETRY_SECONDS: Final = 2.0
+_LONGEST_RETRY_SECONDS: Final = 30.0
+_JITTER: Final = 0.1
+# The store did not answer, as opposed to: it said no.
+_NO_ANSWER: Final = frozenset({"StoreUnavailable", "Throttled", "StoreUnreachable"})
+
+
+class Operator:
+    """Its methods run in threads. `soon` asks for a visit in so many seconds, from any thread."""
+
+    def __init__(self, environment: Environment, soon: Soon, pulse: Pulse) -> None:
+        self.environment = environment
+        self.fleet = Fleet()
+        self._soon = soon
+        self._pulse = pulse
+        self._rests = StoreRests()
+        self._locks = KeyedLocks()
+        self._lock = threading.Lock()
+        self._failures: dict[Reference, int] = {}
+        self._sweep_due: dict[str, float] = {}
+
+    def visit(self, reference: Reference) -> float | None:
+        """One visit; the seconds until the next, None for an object that is gone."""
+        started = time.monotonic()
+        try:
+            next_in = self._visit(reference)
+            result = "success"
+        except ClusterError as error:
+            logger.warning("%s", error)
+            next_in, result = self._retry_in(reference), "error"
+        metrics.RECONCILES.labels(reference.kind, result).inc()
+        metrics.RECONCILE_SECONDS.labels(reference.kind).observe(time.monotonic() - started)
+        return next_in
+
+    def release(self, reference: Reference) -> Blocked | None:
+        """Carry out the deletion policy; None when the object may go. Raises ClusterError."""
+        with self._locks.hold(reference), self._pulse.visiting(str(reference)):
+            blocked = release(self.environment, reference)
+        member = self.fleet.get(reference)
+        if blocked is None and member is not None and member.store:
+            self._request_sweep(member.store)
+        return blocked
+
+    def gone(self, member: Member) -> None:
+        """The object is no more: whoever waited for its bucket may have it."""
+        with self._lock:
+            self._failures.pop(member.reference, None)
+        for other in self.fleet.waiting_for(member):
+            self._soon(other, 0.0)
+
+    def store_gone(self, name: str) -> None:
+        self._visit_all_on(name)
+
+    def _visit(self, reference: Reference) -> float | None:
+        if reference.kind == OBJECT_STORE_KIND:
+            return self._visit_store(reference.name)
+        return self._visit_media_bucket(reference)
+
+    def _visit_store(self, name: str) -> float | None:
+        with self._pulse.visiting(f"{OBJECT_STORE_KIND} {name}"):
+            visited = visit_store(self.environment, name)
+        if visited.reachable:
+            self._rests.answered(name)
+        if visited.matters:
+            self._visit_all_on(name)
+        if not visited.present:
+            return None
+        if visited.reachable and self._is_sweep_due(name):
+            for user in sweep(self.environment, name):
+                logger.info("removed the user %s of a MediaBucket that is gone", user)
+        return jittered(STORE_SECONDS if visited.reachable else UNREACHABLE_STORE_SECONDS)
+
+    def _visit_media_bucket(self, reference: Reference) -> float | None:
+        member = self.fleet.get(reference)
+        if member is None:
+            return None
+        # One bucket, one visit: who comes second finds the mark of who came first.
+        bucket = self._locks.hold((member.store, member.bucket))
+        with self._locks.hold(reference), bucket, self._pulse.visiting(str(reference)):
+            visited = visit(self.environment, reference, self._refusal(member))
+        if not visited.present:
+            return None
+        self._count_drift(visited)
+        return self._concluded(member, visited)
+
+    def _refusal(self, member: Member) -> StoreRefused | None:
+        rival = self.fleet.rival(member.reference)
+        if rival is not None:
+            name = f"{rival.reference.namespace}/{rival.reference.name}"
+            return StoreRefused(
+                "BucketClaimed",
+                f"bucket {member.bucket} is claimed by the older MediaBucket {name}: choose another bucketName",
+            )
+        return self._rests.refusal(member.store, time.monotonic())
+
+    def _concluded(self, member: Member, visited: Visited) -> float:
+        status = visited.status
+        if status is None:
+            return jittered(member.resync_seconds)
+        message = unanswered(status)
+        if message is not None:
+            self._rests.failed(member.store, time.monotonic(), message)
+            return self._retry_in(member.reference)
+        if self._rests.answered(member.store):
+            self._visit_all_on(member.store)
+        if not is_ready(status):
+            return min(self._retry_in(member.reference, member.resync_seconds), member.resync_seconds)
+        with self._lock:
+            self._failures.pop(member.reference, None)
+        return jittered(member.resync_seconds)
+
+    def _count_drift(self, visited: Visited) -> None:
+        for change in visited.changes:
+            if change.applied:
+                metrics.DRIFT_REPAIRED.labels(change.aspect).inc()
+
+    def _visit_all_on(self, store: str) -> None:
+        for reference in self.fleet.on_store(store):
+            self._soon(reference, random.uniform(0, 1))
+
+    def _retry_in(self, reference: Reference, longest: float = _LONGEST_RETRY_SECONDS) -> float:
+        with self._lock:
+            failures = self._failures[reference] = min(self._failures.get(reference, 0) + 1, 16)
+        return jittered(min(_FIRST_RETRY_SECONDS * 2.0 ** (failures - 1), longest))
+
+    def _request_sweep(self, store: str) -> None:
+        with self._lock:
+            self._sweep_due[store] = 0.0
+        self._soon(Reference(OBJECT_STORE_KIND, "", store), SWEEP_AFTER_RELEASE_SECONDS)
+
+    def _is_sweep_due(self, store: str) -> bool:
+        with self._lock:
+            now = time.monotonic()
+            if now < self._sweep_due.get(store, 0.0):
+                return False
+            self._sweep_due[store] = now + SWEEP_SECONDS
+            return True
+
+
+def unanswered(status: MediaBucketStatus) -> str | None:
+    """What kept the store from answering, None when it did."""
+    for condition in status.conditions:
+        if condition.type == ConditionType.STORE_REACHABLE:
+            wrong = condition.status != ConditionStatus.TRUE and condition.reason in _NO_ANSWER
+            return condition.message if wrong else None
+    return None
+
+
+def is_ready(status: MediaBucketStatus) -> bool:
+    return any(
+        condition.type == ConditionType.READY and condition.status == ConditionStatus.TRUE
+        for condition in status.conditions
+    )
+
+
+def jittered(seconds: float) -> float:
+    """A tenth more or less: what began together does not stay together."""
+    return seconds * random.uniform(1 - _JITTER, 1 + _JITTER)
+
+
+def media_bucket(namespace: str, name: str) -> Reference:
+    return Reference(MEDIA_BUCKET_KIND, namespace, name)

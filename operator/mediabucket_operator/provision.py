@@ -1,0 +1,287 @@
+"""What a bucket that is ours has in the cluster: its access key, the outputs, the upload service, and the proof that
+uploads work. One step's failure never stops the others, unless they need what it makes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
+
+from mediabucket_api.capabilities import CapabilityName
+from mediabucket_api.connection import BucketConnection
+from mediabucket_api.object_store import IamMode
+from mediabucket_api.resources import MediaBucket
+from mediabucket_api.spec import Integrity
+from mediabucket_api.status import (
+    CapabilityVerdict,
+    ConditionStatus,
+    ConditionType,
+    CredentialsStatus,
+    ServiceStatus,
+)
+from mediabucket_api.workload import ServiceState
+from mediabucket_operator import outputs, workload
+from mediabucket_operator.canary import UploadPathBroken
+from mediabucket_operator.children import NotOurs, child_name, digest, ensure, remove, require_ours
+from mediabucket_operator.cluster import Cluster, Manifest, Reference, Refused
+from mediabucket_operator.conditions import NOT_IMPLEMENTED, Verdict
+from mediabucket_operator.credentials import BucketIdentity, KeyInUse, may_retire, rotation_due, user_name
+from mediabucket_operator.event_notes import Note
+from mediabucket_operator.guard import StoreAccess
+from mediabucket_operator.settings import OperatorSettings
+from mediabucket_operator.stores import Stores
+from mediabucket_operator.workload import WorkloadIncomplete
+from mediabucket_s3.errors import NotImplementedByStore, S3Error, StoreUnavailable, Throttled
+
+_SHARED: Final = Verdict.true(
+    "Shared", "applications use the store's own key, which reaches every bucket: iam.mode of the ObjectStore is Shared"
+)
+
+
+@dataclass(frozen=True)
+class Provisioned:
+    """What to write into status: verdicts of conditions, and fields by name; and what to tell."""
+
+    verdicts: Mapping[ConditionType, Verdict] = field(default_factory=dict)
+    status: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[Note] = ()
+
+
+class Provisioning:
+    """One pass. Raises ClusterError; a store that fails is a condition.
+
+    `resource` has the status that the pass over the store has made; `observed_generation` is that of the last visit.
+    """
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        stores: Stores,
+        settings: OperatorSettings,
+        cluster_id: str,
+        now: datetime,
+        resource: MediaBucket,
+        observed_generation: int | None,
+        access: StoreAccess,
+    ) -> None:
+        self._cluster = cluster
+        self._stores = stores
+        self._settings = settings
+        self._cluster_id = cluster_id
+        self._now = now
+        self._resource = resource
+        self._is_new_generation = observed_generation != resource.metadata.generation
+        self._access = access
+        self._verdicts: dict[ConditionType, Verdict] = {}
+        self._status: dict[str, Any] = {}
+        self._notes: list[Note] = []
+
+    def run(self) -> Provisioned:
+        try:
+            connection = self._connection_with_key()
+            if connection is not None:
+                self._provide(connection)
+        except NotOurs as obstacle:
+            self._verdicts[ConditionType.CREDENTIALS_READY] = Verdict.false("NameTaken", str(obstacle))
+        self._status["capabilities"] = tuple(
+            capability.model_copy(update={"evidence": ""}) for capability in self._access.resource.status.capabilities
+        )
+        return Provisioned(self._verdicts, self._status, tuple(self._notes))
+
+    def _connection_with_key(self) -> BucketConnection | None:
+        """How applications reach the bucket. Writes the Secret. None while there is no key for them."""
+        live = self._cluster.get(Reference("Secret", self._resource.metadata.namespace, child_name(self._resource)))
+        if live is not None:
+            require_ours(live, self._resource)
+        if self._access.resource.spec.iam.mode == IamMode.SHARED:
+            return self._shared(_SHARED)
+        found = KeyInUse.of(live)
+        try:
+            return self._scoped(found)
+        except NotImplementedByStore as error:
+            if found is not None:
+                # A key that worked: a store that has just lost its IAM must not make everybody administrator.
+                return self._kept(found, Verdict.false(NOT_IMPLEMENTED, f"the store has no IAM any more: {error}"))
+            told = "the store has no IAM: applications use the store's own key, which reaches every bucket"
+            return self._shared(Verdict.true("SharedForLackOfIam", told))
+        except StoreUnavailable as error:
+            return self._kept(found, Verdict.unknown("StoreUnreachable", str(error)))
+        except Throttled as error:
+            return self._kept(found, Verdict.unknown("StoreUnreachable", str(error)))
+        except S3Error as error:
+            told = f"{error}: allow the store's administrator to manage users whose names begin with mediabucket-"
+            return self._kept(found, Verdict.false(type(error).__name__, told))
+
+    def _shared(self, verdict: Verdict) -> BucketConnection:
+        connection = self._connection(None)
+        ensure(self._cluster, self._resource, outputs.secret(self._resource, connection, {}))
+        self._verdicts[ConditionType.CREDENTIALS_READY] = verdict
+        self._status["credentials"] = CredentialsStatus(access_key_id=connection.store.access_key_id)
+        return connection
+
+    def _scoped(self, found: KeyInUse | None) -> BucketConnection | None:
+        identity = self._identity()
+        key = identity.prepare(found)
+        if key is None or rotation_due(self._resource, key, self._now):
+            key = self._issued(identity, key)
+        elif self._may_retire(key):
+            assert key.retiring_key_id is not None
+            identity.retire(key.retiring_key_id)
+            self._notes.append(Note("KeyRetired", f"access key {key.retiring_key_id} was deleted"))
+            key = replace(key, retiring_key_id=None, retire_after=None)
+        told = "" if key.retiring_key_id is None else f"{key.retiring_key_id} still works until {key.retire_after}"
+        return self._kept(key, Verdict.true("Rotating" if told else "Scoped", told))
+
+    def _issued(self, identity: BucketIdentity, replaced: KeyInUse | None) -> KeyInUse:
+        key = identity.issue(self._now, self._resource, replaced)
+        # Before anything else can fail: a key that is in no Secret is lost.
+        self._write_secret(key)
+        told = f"access key {key.access_key_id}" + (f" replaces {replaced.access_key_id}" if replaced else " was made")
+        self._notes.append(Note("KeyIssued", told))
+        return key
+
+    def _may_retire(self, key: KeyInUse) -> bool:
+        if self._resource.spec.service.state == ServiceState.DISABLED:
+            return may_retire(key, self._now, rolled_out=True)
+        if key.retiring_key_id is None:
+            return False
+        name = Reference("Deployment", self._resource.metadata.namespace, child_name(self._resource))
+        rolled_out = workload.is_rolled_out(self._cluster.get(name), self._checksum(self._connection(key)))
+        return may_retire(key, self._now, rolled_out=rolled_out)
+
+    def _kept(self, key: KeyInUse | None, verdict: Verdict) -> BucketConnection | None:
+        self._verdicts[ConditionType.CREDENTIALS_READY] = verdict
+        if key is None:
+            return None
+        self._status["credentials"] = key.status(self._resource.spec.credentials.rotation)
+        return self._write_secret(key)
+
+    def _write_secret(self, key: KeyInUse) -> BucketConnection:
+        connection = self._connection(key)
+        ensure(self._cluster, self._resource, outputs.secret(self._resource, connection, key.annotations()))
+        return connection
+
+    def _identity(self) -> BucketIdentity:
+        store = self._access.resource.spec
+        admin = self._stores.identities(self._access.connection, store.iam.endpoint)
+        return BucketIdentity(admin, user_name(self._resource, self._cluster_id), self._resource.bucket_name)
+
+    def _connection(self, key: KeyInUse | None) -> BucketConnection:
+        store = self._access.connection
+        return BucketConnection(
+            store=store if key is None else key.identity(store),
+            bucket=self._resource.bucket_name,
+            spec=self._resource.spec,
+            media_service_url=workload.service_url(self._resource),
+            capabilities={
+                capability.name: capability.verdict.value for capability in self._access.resource.status.capabilities
+            },
+        )
+
+    def _provide(self, connection: BucketConnection) -> None:
+        ensure(self._cluster, self._resource, outputs.config_map(self._resource, connection))
+        if self._resource.spec.service.state == ServiceState.ENABLED:
+            self._serve(connection)
+        else:
+            self._serve_nothing()
+        self._verify(connection)
+
+    def _serve(self, connection: BucketConnection) -> None:
+        try:
+            wanted = workload.manifests(self._resource, connection, self._settings, self._checksum(connection))
+            deployment = self._applied(wanted)
+        except WorkloadIncomplete as lack:
+            self._verdicts[ConditionType.SERVICE_AVAILABLE] = Verdict.false(lack.reason, lack.message)
+            return
+        except (NotOurs, Refused) as obstacle:
+            self._verdicts[ConditionType.SERVICE_AVAILABLE] = Verdict.false("NotApplied", str(obstacle))
+            return
+        ready = (deployment.get("status") or {}).get("readyReplicas", 0)
+        self._status["service"] = ServiceStatus(url=connection.media_service_url, ready_replicas=ready)
+        self._verdicts[ConditionType.SERVICE_AVAILABLE] = availability(deployment, self._resource)
+
+    def _applied(self, wanted: Mapping[str, Manifest]) -> Manifest:
+        applied: Manifest = {}
+        for kind in workload.KINDS:
+            if kind in wanted:
+                applied = ensure(self._cluster, self._resource, wanted[kind])
+            elif self._is_new_generation:
+                remove(self._cluster, self._resource, kind)
+        return applied
+
+    def _serve_nothing(self) -> None:
+        # What an earlier manifest asked for goes; without one there is nothing to look for.
+        if self._is_new_generation or self._resource.status.service is not None:
+            for kind in reversed(workload.KINDS):
+                remove(self._cluster, self._resource, kind)
+        self._status["service"] = None
+        self._verdicts[ConditionType.SERVICE_AVAILABLE] = Verdict.true("Disabled", "service.state is Disabled")
+
+    def _checksum(self, connection: BucketConnection) -> str:
+        """Of all that Pods read at their start only."""
+        named = sorted({variable.secret for variable in workload.secret_variables(self._resource)})
+        namespace = self._resource.metadata.namespace
+        secrets = [self._cluster.get(Reference("Secret", namespace, name)) or {} for name in named]
+        missing = [name for name, secret in zip(named, secrets, strict=True) if not secret]
+        if missing:
+            raise WorkloadIncomplete(
+                "SecretMissing", f"there is no Secret {', '.join(missing)} in namespace {namespace}: create it"
+            )
+        data = [secret.get("data") for secret in secrets]
+        return digest(connection.to_config_map(), connection.to_secret(), data)
+
+    def _verify(self, connection: BucketConnection) -> None:
+        """Walk the path of an upload when it may have changed, or has not been walked to its end yet."""
+        if lack := unpromised(self._resource.spec.uploads.integrity, connection.capabilities):
+            self._verdicts[ConditionType.UPLOAD_PATH_VERIFIED] = Verdict.false("IntegrityNotEnforced", lack)
+            return
+        walked = f"as {connection.store.access_key_id} at {connection.store.public_endpoint}"
+        if self._is_verified(walked):
+            return
+        try:
+            self._stores.walk_upload_path(connection)
+        except UploadPathBroken as broken:
+            verdict = Verdict.false("UploadPathBroken", str(broken))
+        except S3Error as error:
+            verdict = Verdict.unknown("StoreUnreachable", str(error))
+        else:
+            verdict = Verdict.true("Verified", f"uploaded, published, read and removed {walked}")
+        self._verdicts[ConditionType.UPLOAD_PATH_VERIFIED] = verdict
+
+    def _is_verified(self, walked: str) -> bool:
+        last = next((c for c in self._resource.status.conditions if c.type == ConditionType.UPLOAD_PATH_VERIFIED), None)
+        return (
+            last is not None
+            and last.status == ConditionStatus.TRUE
+            and last.observed_generation == self._resource.metadata.generation
+            and last.message.endswith(walked)
+        )
+
+
+def availability(deployment: Manifest, resource: MediaBucket) -> Verdict:
+    """ServiceAvailable, from what the Deployment says of itself."""
+    status = deployment.get("status") or {}
+    wanted = resource.spec.service.replicas.min
+    available = status.get("availableReplicas", 0)
+    if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
+        return Verdict.unknown("RollingOut", "the Deployment's controller has not seen the last change yet")
+    told = f"{available} of {wanted} replicas of Deployment {deployment['metadata']['name']} are available"
+    if available >= wanted:
+        return Verdict.true("Available", told)
+    stuck = next((c for c in status.get("conditions", []) if c.get("reason") == "ProgressDeadlineExceeded"), None)
+    if stuck is not None:
+        return Verdict.false("ProgressDeadlineExceeded", f"{told}: see its Pods")
+    return Verdict.false("TooFewReplicas", told)
+
+
+def unpromised(integrity: Integrity, capabilities: Mapping[str, str]) -> str | None:
+    """Why this store cannot be held to the integrity that the manifest promises; None when it can."""
+    needed = [CapabilityName.SIGNED_CHECKSUM, CapabilityName.IF_NONE_MATCH]
+    lacking = [name for name in needed if capabilities.get(name, CapabilityVerdict.ENFORCED) != "Enforced"]
+    if integrity != Integrity.SIGNED or not lacking:
+        return None
+    return (
+        f"uploads.integrity is Signed, and the store does not enforce {' and '.join(lacking)}: use Verified, which"
+        " proves every upload at confirm"
+    )

@@ -1,0 +1,171 @@
+"""The parts of a running operator and the tasks between them: kopf's handlers hold on to one of these."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Self, TypeVar
+
+from mediabucket_api.constants import OBJECT_STORE_KIND
+from mediabucket_operator import metrics
+from mediabucket_operator.cluster import Cluster, ClusterError, Manifest, Reference
+from mediabucket_operator.dispatcher import Dispatcher
+from mediabucket_operator.fleet import Member
+from mediabucket_operator.health_server import HealthServer
+from mediabucket_operator.kubernetes_cluster import KubernetesCluster
+from mediabucket_operator.liveness import Pulse
+from mediabucket_operator.operator_core import Operator
+from mediabucket_operator.secret_watch import SecretVersions
+from mediabucket_operator.settings import OperatorSettings
+from mediabucket_operator.stores import RealStores
+from mediabucket_operator.visit import Environment
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+_FIRST_WAIT_SECONDS: Final = 1.0
+_LONGEST_WAIT_SECONDS: Final = 60.0
+# How soon a blocked deletion notices that somebody has changed the object.
+_NOTICE_SECONDS: Final = 2.0
+_BEAT_SECONDS: Final = 1.0
+
+
+class Runtime:
+    """Make one with `start`, within the event loop."""
+
+    def __init__(self, settings: OperatorSettings, cluster: Cluster, cluster_id: str, pulse: Pulse) -> None:
+        self.pulse = pulse
+        self._loop = asyncio.get_running_loop()
+        self._cluster = cluster
+        self._settings = settings
+        environment = Environment(cluster, RealStores(pulse.progress), settings, cluster_id)
+        self.operator = Operator(environment, self.soon, pulse)
+        self.dispatcher = Dispatcher(self.operator.visit, settings.workers)
+        self._secrets = SecretVersions(cluster, settings.namespace)
+        self._health = HealthServer.start(settings.host, settings.port, pulse.problems)
+        self._tasks = [self._loop.create_task(task) for task in self._lasting()]
+        self._blocked = 0
+
+    @classmethod
+    async def start(cls, settings: OperatorSettings) -> Self:
+        """Raises OSError when the port is taken, ClusterError when the API server cannot be asked who it is."""
+        logging.getLogger("mediabucket_operator").setLevel(settings.log_level)
+        pulse = Pulse()
+        # Deletions and the look at Secrets have calls under way beside the visits.
+        cluster = KubernetesCluster.connect(settings.workers * 2 + 2, pulse.progress)
+        cluster_id = settings.cluster_id
+        if cluster_id is None:
+            cluster_id = await _patiently(lambda: identity_of(cluster))
+        runtime = cls(settings, cluster, cluster_id, pulse)
+        logger.info("operator of cluster %s, health on port %s", cluster_id, runtime._health.port)
+        return runtime
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self._health.stop)
+
+    def soon(self, reference: Reference, delay: float) -> None:
+        """From any thread."""
+        self._loop.call_soon_threadsafe(self.dispatcher.soon, reference, delay)
+
+    def media_bucket_gone(self, manifest: Manifest) -> None:
+        member = Member.of(manifest)
+        self.dispatcher.forget(member.reference)
+        if self.operator.fleet.forget(member.reference) is not None:
+            self.operator.gone(member)
+
+    def object_store_seen(self, name: str) -> None:
+        self._secrets.follow(name)
+
+    def object_store_gone(self, name: str) -> None:
+        self._secrets.forget(name)
+        self.dispatcher.forget(Reference(OBJECT_STORE_KIND, "", name))
+        self.operator.store_gone(name)
+
+    async def release(self, reference: Reference) -> None:
+        """Until the object may go. Blocked or not: no write is repeated, and a change is noticed within seconds."""
+        self.dispatcher.forget(reference)
+        wait = _FIRST_WAIT_SECONDS
+        self._blocked += 1
+        try:
+            while not await self._try_release(reference):
+                await self._wait_for_change(reference, wait)
+                wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
+        finally:
+            self._blocked -= 1
+
+    async def _try_release(self, reference: Reference) -> bool:
+        try:
+            blocked = await asyncio.to_thread(self.operator.release, reference)
+        except ClusterError as error:
+            logger.warning("%s", error)
+            return False
+        except Exception:
+            # Whatever it was: an error that leaves a handler of kopf's may let the object go.
+            logger.exception("the deletion of %s ended in an error that nobody expected", reference)
+            return False
+        if blocked is not None:
+            logger.info("the deletion of %s is blocked: %s", reference, blocked.reason)
+        return blocked is None
+
+    async def _wait_for_change(self, reference: Reference, at_most: float) -> None:
+        """Reads only. Many blocked deletions look less often."""
+        before = await self._wish(reference)
+        deadline = self._loop.time() + at_most
+        while (left := deadline - self._loop.time()) > 0:
+            await asyncio.sleep(min(left, max(_NOTICE_SECONDS, self._blocked / 50)))
+            if await self._wish(reference) != before:
+                return
+
+    async def _wish(self, reference: Reference) -> Any:
+        """What people can change about a deletion that is under way."""
+        try:
+            manifest = await asyncio.to_thread(self._cluster.get, reference)
+        except ClusterError:
+            return None
+        if manifest is None:
+            return None
+        annotations = {
+            name: value
+            for name, value in (manifest["metadata"].get("annotations") or {}).items()
+            if not name.endswith("/last-handled")
+        }
+        return manifest.get("spec"), annotations
+
+    def _lasting(self) -> list[Coroutine[Any, Any, None]]:
+        return [self.dispatcher.run(), self._beat(), self._follow_secrets()]
+
+    async def _beat(self) -> None:
+        while True:
+            self.pulse.loop_turned()
+            for path, seconds in self.pulse.silence().items():
+                metrics.WATCH_SILENCE.labels(path).set(seconds)
+            await asyncio.sleep(_BEAT_SECONDS)
+
+    async def _follow_secrets(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.store_poll_seconds)
+            with contextlib.suppress(ClusterError):
+                for name in await asyncio.to_thread(self._secrets.changed):
+                    self.dispatcher.soon(Reference(OBJECT_STORE_KIND, "", name))
+
+
+def identity_of(cluster: Cluster) -> str:
+    """What tells this cluster from others: it lives as long as the cluster. Raises ClusterError."""
+    namespace = cluster.get(Reference("Namespace", "", "kube-system"))
+    return str(namespace["metadata"]["uid"]) if namespace is not None else ""
+
+
+async def _patiently(ask: Callable[[], Result]) -> Result:
+    """Ask until there is an answer: an API server may start after its clients."""
+    wait = _FIRST_WAIT_SECONDS
+    while True:
+        try:
+            return await asyncio.to_thread(ask)
+        except ClusterError as error:
+            logger.warning("%s; trying again in %.0f s", error, wait)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT_SECONDS)

@@ -1,0 +1,72 @@
+"""Reads what the API server has stored, perhaps for an older or a newer version of the types."""
+
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from mediabucket_api.resources import MediaBucket, ObjectStore
+from mediabucket_api.status import Condition, MediaBucketStatus, ObjectStoreStatus
+from mediabucket_operator.cluster import Manifest
+
+_CONDITION = TypeAdapter(Condition)
+
+
+class Unreadable(Exception):
+    """The object is not what this version of the operator understands; the message says in what."""
+
+
+def read_media_bucket(manifest: Manifest) -> MediaBucket:
+    """Fields that are too many are ignored, missing ones have their default. Raises Unreadable."""
+    try:
+        resource = MediaBucket.model_validate({**manifest, "status": {}}, extra="ignore")
+    except ValidationError as error:
+        raise Unreadable(_sentence(error)) from None
+    status = MediaBucketStatus.model_validate(_readable(MediaBucketStatus, manifest.get("status")), extra="ignore")
+    return resource.model_copy(update={"status": status})
+
+
+def read_object_store(manifest: Manifest) -> ObjectStore:
+    """Raises Unreadable."""
+    try:
+        resource = ObjectStore.model_validate({**manifest, "status": {}}, extra="ignore")
+    except ValidationError as error:
+        raise Unreadable(_sentence(error)) from None
+    status = ObjectStoreStatus.model_validate(_readable(ObjectStoreStatus, manifest.get("status")), extra="ignore")
+    return resource.model_copy(update={"status": status})
+
+
+def as_document(status: MediaBucketStatus | ObjectStoreStatus) -> dict[str, Any]:
+    """A status as the API server keeps it: without what is unset or empty."""
+    document = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return {name: value for name, value in document.items() if value not in ([], {})}
+
+
+def _readable(model: type[MediaBucketStatus] | type[ObjectStoreStatus], status: Any) -> dict[str, Any]:
+    """The parts of a status that can be read. A part that cannot is found out anew, but the others must not be lost
+    with it: whether a bucket was ever ours is among them.
+    """
+    found = dict(status or {})
+    if isinstance(found.get("conditions"), list):
+        found["conditions"] = [condition for condition in found["conditions"] if _is_condition(condition)]
+    return {name: value for name, value in found.items() if _is_readable(model, name, value)}
+
+
+def _is_readable(model: type[MediaBucketStatus] | type[ObjectStoreStatus], name: str, value: Any) -> bool:
+    try:
+        model.model_validate({name: value}, extra="ignore")
+    except ValidationError:
+        return False
+    return True
+
+
+def _is_condition(value: Any) -> bool:
+    try:
+        _CONDITION.validate_python(value, extra="ignore")
+    except ValidationError:
+        return False
+    return True
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

@@ -1,0 +1,51 @@
+"""What the operator asks of stores, as an interface: tests put a store in its place that fails wherever they want."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+from mediabucket_s3.identities import IdentityAdmin
+from mediabucket_s3.raw_requests import RawSender
+
+from mediabucket_api.connection import BucketConnection, StoreConnection
+from mediabucket_api.status import Capability
+from mediabucket_operator.canary import Canary
+from mediabucket_operator.probe import probe_store
+from mediabucket_s3.admin import BucketAdmin
+
+
+class Stores(Protocol):
+    """Synchronous; safe to share between threads."""
+
+    def admin(self, connection: StoreConnection, bucket: str) -> BucketAdmin: ...
+
+    def identities(self, connection: StoreConnection, endpoint: str | None) -> IdentityAdmin: ...
+
+    def probe(
+        self, connection: StoreConnection, bucket: str, iam_endpoint: str | None, now: datetime
+    ) -> tuple[Capability, ...]:
+        """Raises S3Error when the probe could not be done."""
+
+    def walk_upload_path(self, connection: BucketConnection) -> None:
+        """Raises UploadPathBroken, S3Error."""
+
+
+class RealStores:
+    """Implements `Stores`. `progress` is called after each answer of a store: the visit is not stuck."""
+
+    def __init__(self, progress: Callable[[], None] = lambda: None) -> None:
+        self._progress = progress
+
+    def admin(self, connection: StoreConnection, bucket: str) -> BucketAdmin:
+        return BucketAdmin.connect(connection, bucket, on_answer=self._progress)
+
+    def identities(self, connection: StoreConnection, endpoint: str | None) -> IdentityAdmin:
+        return IdentityAdmin.connect(connection, endpoint)
+
+    def probe(
+        self, connection: StoreConnection, bucket: str, iam_endpoint: str | None, now: datetime
+    ) -> tuple[Capability, ...]:
+        return probe_store(connection, bucket=bucket, iam_endpoint=iam_endpoint, now=now)
+
+    def walk_upload_path(self, connection: BucketConnection) -> None:
+        Canary(connection, RawSender(connection.store)).walk()

@@ -1,0 +1,242 @@
+"""One visit to a MediaBucket: read it, make the store and the cluster what it says, write down how it went.
+
+Knows nothing of kopf. Every step may be the last one before the process dies; the next visit goes on from what it
+finds. Nothing is written to the API server, and nothing to the store, when nothing is different.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from mediabucket_api.resources import MediaBucket
+from mediabucket_api.spec import ManagementPolicy
+from mediabucket_api.status import ChangeAction, ConditionType, MediaBucketStatus, OwnershipState, PlannedChange
+from mediabucket_operator.changes import Change
+from mediabucket_operator.cluster import Cluster, Conflict, Manifest, Reference, is_terminating
+from mediabucket_operator.conditions import Conditions, Verdict
+from mediabucket_operator.event_notes import Note, event, of_changes, of_plan, of_transitions, short
+from mediabucket_operator.guard import StoreAccess, StoreRefused, require_allowed, store_access
+from mediabucket_operator.provision import Provisioned, Provisioning
+from mediabucket_operator.reconcile import Outcome, reconcile
+from mediabucket_operator.settings import OperatorSettings
+from mediabucket_operator.stored import Unreadable, as_document, read_media_bucket
+from mediabucket_operator.stores import Stores
+
+logger = logging.getLogger(__name__)
+
+_STATUS_ATTEMPTS: Final = 5
+_LONGEST_PLAN: Final = 64
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What every visit needs. `cluster_id` is what buckets are marked with."""
+
+    cluster: Cluster
+    stores: Stores
+    settings: OperatorSettings
+    cluster_id: str
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+
+@dataclass(frozen=True)
+class Visited:
+    """How a visit went. `present` is False for an object that is gone, or on its way out."""
+
+    present: bool
+    status: MediaBucketStatus | None = None
+    changes: tuple[Change, ...] = ()
+
+
+def visit(environment: Environment, reference: Reference, refusal: StoreRefused | None = None) -> Visited:
+    """One pass over one MediaBucket. `refusal` is what is known already to keep it from its store.
+
+    Raises ClusterError: then nothing could be written down, and the visit has to be repeated. Whatever is wrong with
+    the store, its credentials or the manifest is a condition instead.
+    """
+    manifest = environment.cluster.get(reference)
+    if manifest is None or is_terminating(manifest):
+        return Visited(present=False)
+    try:
+        resource = read_media_bucket(manifest)
+    except Unreadable as error:
+        return _unreadable(environment, manifest, error)
+    return _Visit(environment, manifest, resource, refusal).run()
+
+
+def write_status(environment: Environment, manifest: Manifest, status: MediaBucketStatus) -> Manifest:
+    """Put the status on the object as it is now. Raises ClusterError; Conflict only when it keeps changing."""
+    document = as_document(status)
+    for _ in range(_STATUS_ATTEMPTS):
+        if manifest.get("status", {}) == document:
+            return manifest
+        try:
+            return environment.cluster.update_status({**manifest, "status": document})
+        except Conflict as conflict:
+            fresh = environment.cluster.get(Reference.of(manifest))
+            if fresh is None or fresh["metadata"].get("uid") != manifest["metadata"].get("uid"):
+                raise
+            last, manifest = conflict, fresh
+    raise last
+
+
+def tell(environment: Environment, manifest: Manifest, notes: Sequence[Note]) -> None:
+    """Post an Event for each note. Raises ClusterError."""
+    for note in notes:
+        environment.cluster.create_event(event(manifest, note, environment.clock()))
+
+
+class _Visit:
+    def __init__(
+        self, environment: Environment, manifest: Manifest, resource: MediaBucket, refusal: StoreRefused | None
+    ) -> None:
+        self._environment = environment
+        self._manifest = manifest
+        self._resource = resource
+        self._refusal = refusal
+        self._now = environment.clock().replace(microsecond=0)
+
+    def run(self) -> Visited:
+        if self._resource.spec.management_policy == ManagementPolicy.PAUSE:
+            return self._finish(Outcome(self._paused()))
+        try:
+            access = self._access()
+        except StoreRefused as refusal:
+            return self._finish(Outcome(self._refused(refusal)))
+        outcome = self._reconciled(access)
+        if self._is_managed(outcome):
+            return self._finish(outcome, self._provisioned(access, outcome))
+        return self._finish(outcome)
+
+    def _access(self) -> StoreAccess:
+        if self._refusal is not None:
+            raise self._refusal
+        cluster, namespace = self._environment.cluster, self._environment.settings.namespace
+        access = store_access(self._resource.spec.store_ref.name, cluster, namespace)
+        require_allowed(self._resource, access.resource, cluster)
+        return access
+
+    def _reconciled(self, access: StoreAccess) -> Outcome:
+        return reconcile(
+            self._resource,
+            self._environment.stores.admin(access.connection, self._resource.bucket_name),
+            connection=access.connection,
+            now=self._now,
+            cluster=self._environment.cluster_id,
+            capabilities=access.resource.status.capabilities,
+            announce=self._announce,
+        )
+
+    def _announce(self, claimed: MediaBucketStatus) -> None:
+        self._manifest = write_status(self._environment, self._manifest, claimed)
+
+    def _is_managed(self, outcome: Outcome) -> bool:
+        ownership = outcome.status.ownership
+        owned = ownership is not None and ownership.state == OwnershipState.OWNED
+        return owned and self._resource.spec.management_policy == ManagementPolicy.MANAGE
+
+    def _provisioned(self, access: StoreAccess, outcome: Outcome) -> Provisioned:
+        resource = self._resource.model_copy(update={"status": outcome.status})
+        return Provisioning(
+            cluster=self._environment.cluster,
+            stores=self._environment.stores,
+            settings=self._environment.settings,
+            cluster_id=self._environment.cluster_id,
+            now=self._now,
+            resource=resource,
+            observed_generation=self._resource.status.observed_generation,
+            access=access,
+        ).run()
+
+    def _paused(self) -> MediaBucketStatus:
+        status = self._resource.status
+        if status.conditions:
+            return status
+        return status.model_copy(
+            update={"conditions": self._conditions(Verdict.unknown("Paused", "managementPolicy is Pause"))}
+        )
+
+    def _refused(self, refusal: StoreRefused) -> MediaBucketStatus:
+        """Not a call to the store; what is known of the bucket stays."""
+        verdict = Verdict.false(refusal.reason, refusal.message)
+        conditions = Conditions(self._resource.status.conditions, self._resource.metadata.generation, self._now)
+        kind = ConditionType.BUCKET_OWNED if refusal.reason in _ABOUT_THE_BUCKET else ConditionType.STORE_REACHABLE
+        conditions.set(kind, verdict)
+        update = {
+            "observed_generation": self._resource.metadata.generation,
+            "bucket_name": self._resource.bucket_name,
+            "conditions": conditions.build(),
+        }
+        return self._resource.status.model_copy(update=update)
+
+    def _conditions(self, ready: Verdict) -> tuple[object, ...]:
+        conditions = Conditions(self._resource.status.conditions, self._resource.metadata.generation, self._now)
+        conditions.set(ConditionType.READY, ready)
+        return conditions.build()
+
+    def _finish(self, outcome: Outcome, provisioned: Provisioned | None = None) -> Visited:
+        status = self._concluded(outcome, provisioned or Provisioned())
+        before = self._resource.status
+        self._manifest = write_status(self._environment, self._manifest, status)
+        drift = before.observed_generation == self._resource.metadata.generation and bool(before.conditions)
+        notes = [
+            *of_transitions(before.conditions, status.conditions),
+            *of_changes(outcome.changes, drift=drift),
+            *of_plan(before, status),
+            *(provisioned.notes if provisioned else ()),
+        ]
+        tell(self._environment, self._manifest, notes)
+        return Visited(present=True, status=status, changes=outcome.changes)
+
+    def _concluded(self, outcome: Outcome, provisioned: Provisioned) -> MediaBucketStatus:
+        """The status of the store's side and of the cluster's side as one, on top of what it was before the visit."""
+        before = {condition.type: condition for condition in self._resource.status.conditions}
+        conditions = Conditions(self._resource.status.conditions, self._resource.metadata.generation, self._now)
+        for condition in outcome.status.conditions:
+            decided = condition != before.get(condition.type) and condition.type != ConditionType.READY
+            if decided and condition.observed_generation == self._resource.metadata.generation:
+                verdict = Verdict(condition.status, condition.reason, condition.message)
+                conditions.set(ConditionType(condition.type), verdict)
+        for kind, verdict in provisioned.verdicts.items():
+            conditions.set(kind, verdict)
+        conditions.set(ConditionType.DELETION_BLOCKED, Verdict.false("NotRequested", ""))
+        if self._resource.spec.management_policy == ManagementPolicy.PAUSE:
+            return outcome.status
+        update = {"conditions": conditions.build(), "plan": self._plan(outcome), **provisioned.status}
+        return outcome.status.model_copy(update=update)
+
+    def _plan(self, outcome: Outcome) -> tuple[PlannedChange, ...]:
+        if self._resource.spec.management_policy != ManagementPolicy.OBSERVE:
+            return ()
+        return tuple(planned(change) for change in outcome.changes[:_LONGEST_PLAN])
+
+
+# What is wrong with the claim to a bucket, not with the way to its store.
+_ABOUT_THE_BUCKET: Final = frozenset({"BucketClaimed", "NamespaceNotAllowed", "LimitExceeded"})
+
+
+def planned(change: Change) -> PlannedChange:
+    """A change as status tells it."""
+    return PlannedChange(
+        aspect=change.aspect,
+        path=short(change.path),
+        action=ChangeAction(change.action.capitalize()),
+        before=short(change.before),
+        after=short(change.after),
+    )
+
+
+def _unreadable(environment: Environment, manifest: Manifest, error: Unreadable) -> Visited:
+    """Another version of the types wrote it: told in Ready, and nothing else is touched."""
+    status = manifest.get("status") or {}
+    message = f"{error}: apply the manifest again"
+    found = [condition for condition in status.get("conditions", []) if condition.get("type") == ConditionType.READY]
+    if not found or found[0].get("message") != message:
+        others = [condition for condition in status.get("conditions", []) if condition not in found]
+        built = Conditions((), manifest["metadata"].get("generation"), environment.clock().replace(microsecond=0))
+        built.set(ConditionType.READY, Verdict.false("SpecUnreadable", message))
+        ready = built.build()[0].model_dump(mode="json", by_alias=True, exclude_none=True)
+        environment.cluster.update_status({**manifest, "status": {**status, "conditions": [ready, *others]}})
+    return Visited(present=True)

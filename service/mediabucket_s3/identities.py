@@ -1,0 +1,168 @@
+"""IAM users of a store: https://docs.aws.amazon.com/IAM/latest/APIReference/welcome.html"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Self
+from urllib.parse import unquote
+
+from pydantic import SecretStr
+
+from mediabucket_api.connection import StoreConnection
+from mediabucket_api.constants import PENDING_PREFIX, UPLOADS_PREFIX
+from mediabucket_s3.connect import identity_client
+from mediabucket_s3.errors import IdentityExists, IdentityMissing, InvalidRequest, translated_s3_errors
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class AccessKeyInfo:
+    """What a store tells of an access key."""
+
+    access_key_id: str
+    created: datetime | None = None
+    active: bool = True
+
+
+@dataclass(frozen=True)
+class NewAccessKey:
+    """The only time that the secret is told."""
+
+    access_key_id: str
+    secret_access_key: SecretStr = field(repr=False)
+
+
+class IdentityAdmin:
+    """The users of one store, seen by whoever provisions buckets. Synchronous; safe to share between threads.
+
+    Every method raises S3Error: AccessDenied, StoreUnavailable and Throttled always may occur, NotImplementedByStore
+    where the store has no IAM, IdentityMissing where there is no such user.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    @classmethod
+    def connect(
+        cls, connection: StoreConnection, endpoint: str | None = None, on_answer: Callable[[], None] | None = None
+    ) -> Self:
+        """`endpoint` is that of IAM, if it is not the store's."""
+        return cls(identity_client(connection, endpoint or connection.endpoint, on_answer))
+
+    def user_exists(self, user: str) -> bool:
+        try:
+            self._call("GetUser", self._client.get_user, user)
+        except IdentityMissing:
+            return False
+        return True
+
+    def create_user(self, user: str, tags: dict[str, str]) -> None:
+        """One that is there already is no error."""
+        tag_list = [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+        try:
+            self._call("CreateUser", self._client.create_user, user, **({"Tags": tag_list} if tag_list else {}))
+        except IdentityExists:
+            return
+        except InvalidRequest:
+            if not tag_list:
+                raise
+            self.create_user(user, {})
+
+    def delete_user(self, user: str) -> None:
+        """Delete the user with its keys and policies; one that is gone is no error. May be repeated after a crash."""
+        try:
+            for key in self.list_access_keys(user):
+                self.delete_access_key(user, key.access_key_id)
+            for name in self._call("ListUserPolicies", self._client.list_user_policies, user).get("PolicyNames", []):
+                self.delete_policy(user, name)
+            self._call("DeleteUser", self._client.delete_user, user)
+        except IdentityMissing:
+            return
+
+    def list_users(self, prefix: str) -> list[str]:
+        """The names of all users that begin so."""
+        found: list[str] = []
+        marker: dict[str, str] = {}
+        while True:
+            with translated_s3_errors("ListUsers", prefix):
+                page = self._client.list_users(**marker)
+            found += [user["UserName"] for user in page.get("Users", []) if user["UserName"].startswith(prefix)]
+            if not page.get("IsTruncated") or not page.get("Marker"):
+                return sorted(found)
+            marker = {"Marker": page["Marker"]}
+
+    def get_policy(self, user: str, name: str) -> Document | None:
+        """The user's inline policy of this name, None without one. Raises IdentityMissing without the user."""
+        try:
+            answer = self._call("GetUserPolicy", self._client.get_user_policy, user, PolicyName=name)
+        except IdentityMissing:
+            # The same answer for a user and for a policy that is not there.
+            if self.user_exists(user):
+                return None
+            raise
+        document = answer["PolicyDocument"]
+        parsed: Document = json.loads(unquote(document)) if isinstance(document, str) else document
+        return parsed
+
+    def put_policy(self, user: str, name: str, document: Document) -> None:
+        text = json.dumps(document)
+        self._call("PutUserPolicy", self._client.put_user_policy, user, PolicyName=name, PolicyDocument=text)
+
+    def delete_policy(self, user: str, name: str) -> None:
+        self._call("DeleteUserPolicy", self._client.delete_user_policy, user, PolicyName=name)
+
+    def list_access_keys(self, user: str) -> list[AccessKeyInfo]:
+        answer = self._call("ListAccessKeys", self._client.list_access_keys, user)
+        return [
+            AccessKeyInfo(key["AccessKeyId"], key.get("CreateDate"), key.get("Status", "Active") == "Active")
+            for key in answer.get("AccessKeyMetadata", [])
+        ]
+
+    def create_access_key(self, user: str) -> NewAccessKey:
+        made = self._call("CreateAccessKey", self._client.create_access_key, user)["AccessKey"]
+        return NewAccessKey(made["AccessKeyId"], SecretStr(made["SecretAccessKey"]))
+
+    def delete_access_key(self, user: str, access_key_id: str) -> None:
+        """One that is gone is no error."""
+        try:
+            self._call("DeleteAccessKey", self._client.delete_access_key, user, AccessKeyId=access_key_id)
+        except IdentityMissing:
+            return
+
+    def _call(self, operation: str, method: Callable[..., Document], user: str, **arguments: Any) -> Document:
+        with translated_s3_errors(operation, user):
+            return method(UserName=user, **arguments)
+
+
+# Multipart uploads go by other names where IAM was written after S3's operations instead of its permissions.
+LIST_PARTS = ("s3:ListMultipartUploadParts", "s3:ListParts")
+LIST_UPLOADS = ("s3:ListBucketMultipartUploads", "s3:ListMultipartUploads")
+
+
+def bucket_access_policies(bucket: str) -> tuple[Document, ...]:
+    """`bucket_access_policy` in AWS's words, and in those of stores that refuse them."""
+    dialects = zip(LIST_PARTS, LIST_UPLOADS, strict=True)
+    return tuple(bucket_access_policy(bucket, list_parts, list_uploads) for list_parts, list_uploads in dialects)
+
+
+def bucket_access_policy(bucket: str, list_parts: str = LIST_PARTS[0], list_uploads: str = LIST_UPLOADS[0]) -> Document:
+    """What the upload service needs of one bucket, and nothing else.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+    """
+    arn = f"arn:aws:s3:::{bucket}"
+    pending, uploads = f"{arn}/{PENDING_PREFIX}*", f"{arn}/{UPLOADS_PREFIX}*"
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            _allow("Signing", ["s3:PutObject", "s3:AbortMultipartUpload", list_parts], [pending]),
+            _allow("Finishing", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], [pending, uploads]),
+            _allow("Listing", ["s3:ListBucket", list_uploads], [arn]),
+        ],
+    }
+
+
+def _allow(sid: str, actions: list[str], resources: list[str]) -> Document:
+    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
