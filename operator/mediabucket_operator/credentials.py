@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from mediabucket_s3.identities import Document, IdentityAdmin, bucket_access_policies
 from pydantic import SecretStr
 
 from mediabucket_api.connection import StoreConnection
@@ -23,6 +22,7 @@ from mediabucket_operator.aspects.policy import normal_statement, statements_of
 from mediabucket_operator.cluster import Manifest
 from mediabucket_operator.guard import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from mediabucket_s3.errors import IdentityMissing, InvalidRequest
+from mediabucket_s3.identities import Document, IdentityAdmin, bucket_access_policies
 
 POLICY_NAME: Final = "mediabucket-access"
 USER_PREFIX: Final = "mediabucket-"

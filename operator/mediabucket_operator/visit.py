@@ -14,7 +14,7 @@ from mediabucket_api.resources import MediaBucket
 from mediabucket_api.spec import ManagementPolicy
 from mediabucket_api.status import ChangeAction, ConditionType, MediaBucketStatus, OwnershipState, PlannedChange
 from mediabucket_operator.changes import Change
-from mediabucket_operator.cluster import Cluster, Conflict, Manifest, Reference, is_terminating
+from mediabucket_operator.cluster import Cluster, ClusterError, Conflict, Manifest, Reference, is_terminating
 from mediabucket_operator.conditions import Conditions, Verdict
 from mediabucket_operator.event_notes import Note, event, of_changes, of_plan, of_transitions, short
 from mediabucket_operator.guard import StoreAccess, StoreRefused, require_allowed, store_access
@@ -83,9 +83,13 @@ def write_status(environment: Environment, manifest: Manifest, status: MediaBuck
 
 
 def tell(environment: Environment, manifest: Manifest, notes: Sequence[Note]) -> None:
-    """Post an Event for each note. Raises ClusterError."""
+    """Post an Event for each note. What they tell stands in status as well, so one that is lost is no error."""
     for note in notes:
-        environment.cluster.create_event(event(manifest, note, environment.clock()))
+        try:
+            environment.cluster.create_event(event(manifest, note, environment.clock()))
+        except ClusterError as error:
+            logger.warning("%s", error)
+            return
 
 
 class _Visit:

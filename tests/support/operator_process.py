@@ -6,8 +6,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -152,9 +151,3 @@ def condition(document: dict[str, Any], kind: str) -> dict[str, Any]:
     """The condition of this type; empty when it is not there."""
     conditions = document.get("status", {}).get("conditions", [])
     return next((found for found in conditions if found["type"] == kind), {})
-
-
-@contextmanager
-def cluster_admin_for_operator(kube: KubeCluster) -> Iterator[None]:
-    """For tests that are not about permissions."""
-    yield
