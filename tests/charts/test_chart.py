@@ -15,6 +15,7 @@ import yaml
 
 from mediabucket_api.manifest import load_manifest_text
 from mediabucket_api.workload import ServiceState
+from mediabucket_operator.settings import OperatorSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "mediabucket"
@@ -250,14 +251,19 @@ def test_images_follow_the_version_of_the_project(default: Objects) -> None:
     assert default.environment["MEDIABUCKET_OPERATOR_SERVICE_IMAGE"] == f"mediabucket-service:{version}"
 
 
-def test_the_operator_understands_its_environment(default: Objects, everything: Objects) -> None:
-    settings = pytest.importorskip("mediabucket_operator.settings", reason="the operator has no settings yet")
+def test_the_operator_understands_its_environment(
+    default: Objects, everything: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
     prefix = "MEDIABUCKET_OPERATOR_"
+    monkeypatch.setattr(os, "environ", {})
     for objects in (default, everything):
-        names = {name.removeprefix(prefix).lower() for name in objects.environment if name.startswith(prefix)}
-        assert names <= settings.OperatorSettings.model_fields.keys()
-        values = {name: objects.environment[f"{prefix}{name.upper()}"] for name in names - {"namespace"}}
-        settings.OperatorSettings(namespace="mediabucket-system", **values)
+        found = {name: value or "from-the-pod" for name, value in objects.environment.items()}
+        known = {f"{prefix}{field.upper()}" for field in OperatorSettings.model_fields}
+        assert {name for name in found if name.startswith(prefix)} <= known
+        os.environ.update(found)
+        [port] = objects.container["ports"]
+        assert OperatorSettings().port == port["containerPort"]
+    assert OperatorSettings().gateway == "gateways/public"
 
 
 def test_no_secret_is_listed_or_watched(default: Objects, everything: Objects) -> None:
