@@ -78,7 +78,9 @@ class Crds(Values):
     enabled: bool = True
     """Install and upgrade the CustomResourceDefinitions with the release."""
     keep: bool = True
-    """Leave them in the cluster when the release is uninstalled. Without them, every MediaBucket is deleted."""
+    """Leave them, and with them every MediaBucket, in the cluster when the release is uninstalled. If not, delete all
+    MediaBuckets and ObjectStores first: when the operator is gone, nobody ends their deletion.
+    """
 
 
 class Operator(Values):
