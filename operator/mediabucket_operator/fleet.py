@@ -7,6 +7,7 @@ from typing import Final
 
 from mediabucket_api.constants import MEDIA_BUCKET_KIND
 from mediabucket_api.spec import default_bucket_name
+from mediabucket_api.status import OwnershipState
 from mediabucket_operator.cluster import Manifest, Reference, is_terminating
 from mediabucket_operator.guard import StoreRefused
 
@@ -25,6 +26,7 @@ class Member:
     created: str
     resync_seconds: float
     terminating: bool
+    owns_bucket: bool
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Member":
@@ -38,10 +40,12 @@ class Member:
             created=metadata.get("creationTimestamp", ""),
             resync_seconds=float(spec.get("resyncIntervalSeconds", 300)),
             terminating=is_terminating(manifest),
+            owns_bucket=(status.get("ownership") or {}).get("state") == OwnershipState.OWNED,
         )
 
-    def is_before(self, other: "Member") -> bool:
-        return (self.created, self.uid) < (other.created, other.uid)
+    def precedes(self, other: "Member") -> bool:
+        """Whether the bucket is this one's: whoever owns it keeps it, else the older one has it."""
+        return (not self.owns_bucket, self.created, self.uid) < (not other.owns_bucket, other.created, other.uid)
 
 
 class Fleet:
@@ -74,9 +78,9 @@ class Fleet:
             return [member.reference for member in self._members.values() if member.store == store]
 
     def rival(self, reference: Reference) -> Member | None:
-        """An older MediaBucket that claims the same bucket of the same store; the oldest of them owns it."""
+        """Another MediaBucket that claims the same bucket of the same store, and comes first."""
         with self._lock:
-            return min(self._rivals(reference), key=lambda member: (member.created, member.uid), default=None)
+            return next(self._rivals(reference), None)
 
     def waiting_for(self, member: Member) -> list[Reference]:
         """Who may have the bucket when this MediaBucket is gone."""
@@ -88,7 +92,7 @@ class Fleet:
         if member is None:
             return
         for other in self._claims.get((member.store, member.bucket), set()):
-            if other != reference and self._members[other].is_before(member):
+            if other != reference and self._members[other].precedes(member):
                 yield self._members[other]
 
     def _remove(self, reference: Reference) -> Member | None:

@@ -118,7 +118,7 @@ class Operator:
             name = f"{rival.reference.namespace}/{rival.reference.name}"
             return StoreRefused(
                 "BucketClaimed",
-                f"bucket {member.bucket} is claimed by the older MediaBucket {name}: choose another bucketName",
+                f"bucket {member.bucket} is claimed by MediaBucket {name}, which came first: choose another bucketName",
             )
         return self._rests.refusal(member.store, time.monotonic())
 

@@ -3,7 +3,7 @@
 import threading
 
 from mediabucket_api.constants import OBJECT_STORE_KIND
-from mediabucket_operator.cluster import Cluster, Reference
+from mediabucket_operator.cluster import Cluster, Manifest, Reference
 
 
 class SecretVersions:
@@ -27,15 +27,22 @@ class SecretVersions:
         """The ObjectStores whose Secret is another one than when last asked. Raises ClusterError."""
         with self._lock:
             known = dict(self._versions)
-        found = {store: self._version(store) for store in known}
-        with self._lock:
-            self._versions |= {store: version for store, version in found.items() if store in self._versions}
-        return [store for store, version in found.items() if known[store] not in (None, version)]
+        changed = []
+        for store, last in known.items():
+            manifest = self._cluster.get(Reference(OBJECT_STORE_KIND, "", store)) or {}
+            version = self._version(manifest)
+            # At first what the store was probed with counts: the Secret may have changed while nobody looked.
+            before = last if last is not None else (manifest.get("status") or {}).get("credentialsVersion")
+            if before not in (None, version):
+                changed.append(store)
+            with self._lock:
+                if store in self._versions:
+                    self._versions[store] = version
+        return changed
 
-    def _version(self, store: str) -> str:
+    def _version(self, store: Manifest) -> str:
         """Of the Secret that the ObjectStore names now; "" when there is none."""
-        manifest = self._cluster.get(Reference(OBJECT_STORE_KIND, "", store))
-        reference = ((manifest or {}).get("spec") or {}).get("credentialsSecretRef") or {}
+        reference = (store.get("spec") or {}).get("credentialsSecretRef") or {}
         if reference.get("namespace") != self._namespace:
             return ""
         secret = self._cluster.get(Reference("Secret", self._namespace, reference["name"]))

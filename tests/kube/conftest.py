@@ -1,14 +1,27 @@
 """A real API server for the whole session, with the CRDs in it."""
 
 import importlib.util
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from kube_cluster import KubeCluster
+from kube_platform import Platform, helm
+from operator_process import (
+    OPERATOR_ACCOUNT,
+    OPERATOR_NAMESPACE,
+    OperatorProcess,
+    eventually,
+    namespace,
+    store_documents,
+)
+
+from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 
 ROOT = Path(__file__).resolve().parents[2]
-OPERATOR_ACCOUNT = "mediabucket-system:mediabucket-operator"
+CHART = ROOT / "charts" / "mediabucket"
+ALL_ALLOWED = {"allowDestroy": "Allowed", "allowAdoption": "Allowed"}
 
 
 def kube_assets() -> Path:
@@ -48,3 +61,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.kube)
+
+
+@pytest.fixture(scope="session")
+def installed(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeCluster]:
+    """An API server of its own for the operator, with what the chart makes: kinds, permissions, an account."""
+    cluster = KubeCluster.start(tmp_path_factory.mktemp("installed"), assets, (OPERATOR_ACCOUNT,))
+    try:
+        helm(assets, cluster, "install", "mediabucket", str(CHART), "-n", OPERATOR_NAMESPACE, "--create-namespace")
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def platform(
+    installed: KubeCluster, seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
+    operator = OperatorProcess(installed, tmp_path_factory.mktemp("operator"))
+    installed.apply(*store_documents("store", seaweedfs.connection, limits=ALL_ALLOWED))
+    with operator:
+        eventually(lambda: operator.health()[0] == 200)
+        yield Platform(installed, seaweedfs, operator)
+
+
+@pytest.fixture
+def team(platform: Platform) -> str:
+    """A new namespace."""
+    name = f"team-{uuid.uuid4().hex[:8]}"
+    platform.kube.apply(namespace(name))
+    return name

@@ -1,0 +1,56 @@
+"""Everything that an operator works between: an API server with the chart in it, and a store."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kube_cluster import KubeCluster
+from operator_process import OperatorProcess
+
+from mediabucket_cli.embedded.seaweedfs import SeaweedFS
+from mediabucket_s3.admin import BucketAdmin
+from mediabucket_s3.identities import IdentityAdmin
+
+
+@dataclass(frozen=True)
+class Platform:
+    """An API server with the chart installed, a store, and the operator as a process with the chart's permissions."""
+
+    kube: KubeCluster
+    store: SeaweedFS
+    operator: OperatorProcess
+
+    def admin(self, bucket: str) -> BucketAdmin:
+        """The store's administrator, who sees everything."""
+        return BucketAdmin.connect(self.store.connection, bucket)
+
+    def identities(self) -> IdentityAdmin:
+        return IdentityAdmin.connect(self.store.connection)
+
+    def get(self, name: str, namespace: str) -> dict[str, Any]:
+        return self.kube.get("mb", name, namespace)
+
+    def wait(self, name: str, namespace: str, condition: str = "Ready", timeout: int = 60) -> None:
+        self.kube.kubectl(
+            "wait", f"--for=condition={condition}", f"mb/{name}", "-n", namespace, f"--timeout={timeout}s"
+        )
+
+    def events(self, name: str, namespace: str) -> list[dict[str, Any]]:
+        found = self.kube.list("events", "-n", namespace)
+        return [event for event in found if event["involvedObject"]["name"] == name]
+
+
+def helm(assets: Path, kube: KubeCluster, *arguments: str) -> str:
+    """What helm prints. Skips where the assets have none."""
+    program = assets / "helm"
+    if not program.exists():
+        pytest.skip(f"there is no helm in {assets}")
+    environment = {"HOME": str(kube.directory), "KUBECONFIG": str(kube.write_kubeconfig("admin")), "PATH": os.defpath}
+    result = subprocess.run(
+        [program, *arguments], capture_output=True, text=True, check=False, env=environment, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
