@@ -1,23 +1,40 @@
 """Where Helm is. It is no Python package: without it the tests that need it are skipped, and say so."""
 
+import importlib.util
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-HOW_TO_GET_HELM = "no helm to render the chart with: put it on the PATH, or name the program in HELM"
+ASSETS = Path(__file__).resolve().parents[2] / "scripts" / "kube_assets.py"
+HOW_TO_GET_HELM = (
+    "no helm to render the chart with: run `make test-kube` once, which builds one with Go, put one on the PATH,"
+    " or name the program in HELM"
+)
 
 
 def helm_binary() -> Path:
-    """`$HELM`, or the one on the PATH, or one built for tests. Skips the test when there is none."""
+    """`$HELM`, else the pinned one that was built for tests, else one on the PATH. Skips the test without any."""
     if named := os.environ.get("HELM"):
         assert os.access(named, os.X_OK), f"HELM is {named}, which is no program"
         return Path(named)
-    found = shutil.which("helm") or shutil.which("/tmp/helm/helm")
-    if found is None:
-        pytest.skip(HOW_TO_GET_HELM)
-    return Path(found)
+    if found := built_helm() or shutil.which("helm"):
+        return Path(found)
+    pytest.skip(HOW_TO_GET_HELM)
+
+
+def built_helm() -> Path | None:
+    spec = importlib.util.spec_from_file_location("kube_assets", ASSETS)
+    assert spec is not None
+    assert spec.loader is not None
+    assets = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(assets)
+    try:
+        program: Path = assets.find() / "helm"
+    except assets.AssetsMissing:
+        return None
+    return program if os.access(program, os.X_OK) else None
 
 
 @pytest.fixture(scope="session")
