@@ -42,9 +42,10 @@ check: ## Check format, lint, types, layers and generated files
 	  && for file in "$$generated"/*; do diff -u "crds/$${file##*/}" "$$file" || { echo 'run: make crds'; exit 1; }; done
 	$(BIN)/pytest -q tests/test_layout.py
 
-crds: ## Generate crds/*.yaml from the models
+crds: ## Generate crds/*.yaml and the chart's files from the models
 	$(BOOTSTRAP) dev
 	$(BIN)/python -m mediabucket_api
+	$(BIN)/python scripts/chart.py
 
 bench: ## Measure the hot path beside its peers
 	$(BOOTSTRAP) dev
@@ -53,6 +54,8 @@ bench: ## Measure the hot path beside its peers
 lock: ## Pin the newest packages that pyproject.toml allows (needs uv)
 	$(COMPILE) --upgrade --extra cli --output-file requirements/cli.txt pyproject.toml
 	$(COMPILE) --upgrade --extra dev --constraint requirements/cli.txt --output-file requirements/dev.txt pyproject.toml
+	$(COMPILE) --upgrade --extra operator --constraint requirements/dev.txt --output-file requirements/operator.txt pyproject.toml
+	$(COMPILE) --upgrade --extra service --constraint requirements/cli.txt --output-file requirements/service.txt pyproject.toml
 	printf 'hatchling>=1.27\neditables\n' | \
 	  $(COMPILE) --upgrade --no-annotate --constraint requirements/dev.txt --output-file requirements/build.txt -
 

@@ -92,7 +92,8 @@ def _build_missing(go: str, directory: Path) -> None:
         packages = [f"k8s.io/kubernetes/cmd/{name}" for name in KUBERNETES_PROGRAMS]
         _build(go, KUBERNETES, directory, f"-s -w {flags}", packages, f"Kubernetes {version} (some minutes, once)")
     if not (directory / "helm").exists():
-        _build(go, HELM, directory, "-s -w", ["helm.sh/helm/v3/cmd/helm"], "helm (a minute, once)")
+        capable = " ".join(f"-X helm.sh/helm/v3/pkg/chartutil.k8sVersion{part}" for part in ("Major=1", "Minor=36"))
+        _build(go, HELM, directory, f"-s -w {capable}", ["helm.sh/helm/v3/cmd/helm"], "helm (a minute, once)")
     if not (directory / "etcd").exists():
         _take_etcd(directory)
 

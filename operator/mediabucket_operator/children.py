@@ -15,7 +15,6 @@ from mediabucket_operator.cluster import (
     Cluster,
     Manifest,
     Reference,
-    is_controlled_by,
 )
 
 APPLIED_ANNOTATION: Final = f"{GROUP}/applied"
@@ -69,7 +68,6 @@ def child(
                 "name": resource.metadata.name,
                 "uid": resource.owner_uid,
                 "controller": True,
-                "blockOwnerDeletion": True,
             }
         ],
     }
@@ -93,14 +91,25 @@ def remove(cluster: Cluster, resource: MediaBucket, kind: str) -> None:
     """Delete the MediaBucket's object of this kind, and nobody else's. Raises ClusterError."""
     reference = Reference(kind, resource.metadata.namespace, child_name(resource))
     live = cluster.get(reference)
-    if live is not None and is_controlled_by(live, resource.owner_uid):
+    if live is not None and _is_ours(live, resource):
         cluster.delete(reference)
 
 
 def require_ours(live: Manifest, resource: MediaBucket) -> None:
     """Raises NotOurs."""
-    if not is_controlled_by(live, resource.owner_uid):
+    if not _is_ours(live, resource):
         raise NotOurs(Reference.of(live))
+
+
+def _is_ours(live: Manifest, resource: MediaBucket) -> bool:
+    """Whether it belongs to the resource, or did to one of the same name: applied again, it may be there before the
+    garbage collector has been.
+    """
+    owners = live["metadata"].get("ownerReferences") or []
+    ours = (API_VERSION, MEDIA_BUCKET_KIND, resource.metadata.name, True)
+    return any(
+        tuple(owner.get(name) for name in ("apiVersion", "kind", "name", "controller")) == ours for owner in owners
+    )
 
 
 def contains(live: Any, wanted: Any) -> bool:

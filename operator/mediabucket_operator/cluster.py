@@ -114,9 +114,3 @@ class Cluster(Protocol):
 def is_terminating(manifest: Manifest) -> bool:
     """Whether somebody asked for the object's deletion."""
     return bool(manifest["metadata"].get("deletionTimestamp"))
-
-
-def is_controlled_by(manifest: Manifest, uid: str) -> bool:
-    """Whether the object belongs to the owner with this UID, and goes with it."""
-    owners = manifest["metadata"].get("ownerReferences") or []
-    return any(owner.get("uid") == uid and owner.get("controller") for owner in owners)

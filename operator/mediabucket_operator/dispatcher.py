@@ -71,6 +71,8 @@ class Dispatcher:
         finally:
             # Threads that wait for a store that does not answer must not hold up the end of the process.
             self._executor.shutdown(wait=False, cancel_futures=True)
+            for entry in self._entries.values():
+                _release(entry.waiting)
 
     def _put(self, reference: Reference, entry: _Entry, due: float) -> None:
         entry.due = due

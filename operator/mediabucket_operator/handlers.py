@@ -24,6 +24,8 @@ MEDIA_BUCKETS: Final = (GROUP, "v1alpha1", "mediabuckets")
 OBJECT_STORES: Final = (GROUP, "v1alpha1", "objectstores")
 DEPLOYMENTS: Final = ("apps", "v1", "deployments")
 FINALIZER: Final = f"{GROUP}/bucket-protection"
+KOPF_PREFIX: Final = f"kopf.{GROUP}"
+LAST_HANDLED: Final = "last-handled"
 _OURS: Final = f"{MANAGED_BY_LABEL}={FIELD_MANAGER}"
 
 # A restart of the whole cluster must not be noticed by a request that never ends.
@@ -97,8 +99,9 @@ async def deployment_seen(event: Any, body: kopf.Body, memo: kopf.Memo, **_: Any
 def configure(settings: kopf.OperatorSettings) -> None:
     """kopf takes misspelt settings without a word: a test compares these with what kopf has."""
     settings.persistence.finalizer = FINALIZER
-    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
-    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP, key="last-handled")
+    # Not our own group: kopf takes annotations with its prefix for its own, and does not see them change.
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=KOPF_PREFIX)
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=KOPF_PREFIX, key=LAST_HANDLED)
     settings.watching.server_timeout = _WATCH_SECONDS
     settings.watching.client_timeout = _WATCH_SECONDS + _REQUEST_SECONDS
     settings.watching.connect_timeout = _CONNECT_SECONDS

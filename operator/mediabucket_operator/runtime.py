@@ -73,9 +73,12 @@ class Runtime:
 
     def media_bucket_gone(self, manifest: Manifest) -> None:
         member = Member.of(manifest)
-        self.dispatcher.forget(member.reference)
-        if self.operator.fleet.forget(member.reference) is not None:
-            self.operator.gone(member)
+        known = self.operator.fleet.get(member.reference)
+        # One that was applied again may have been seen before the end of the last one was told.
+        if known is not None and known.uid == member.uid:
+            self.dispatcher.forget(member.reference)
+            self.operator.fleet.forget(member.reference)
+        self.operator.gone(member)
 
     def object_store_seen(self, name: str) -> None:
         self._secrets.follow(name)
@@ -131,7 +134,7 @@ class Runtime:
         annotations = {
             name: value
             for name, value in (manifest["metadata"].get("annotations") or {}).items()
-            if not name.endswith("/last-handled")
+            if not name.startswith("kopf.")
         }
         return manifest.get("spec"), annotations
 

@@ -216,6 +216,10 @@ S3_PROBLEMS: Final[Mapping[type[s3.S3Error], Callable[[], Problem]]] = {
     s3.BucketMissing: _store_unavailable,
     s3.BucketTaken: _store_unavailable,
     s3.BucketNotEmpty: _store_unavailable,
+    # Only the operator asks for users; were it otherwise, no client could do anything about it.
+    s3.IdentityMissing: _store_unavailable,
+    s3.IdentityExists: _store_unavailable,
+    s3.LimitReached: _store_unavailable,
     s3.ConfigurationMissing: _store_unavailable,
     s3.AccessDenied: _store_unavailable,
     s3.NotImplementedByStore: _store_unavailable,
