@@ -15,6 +15,7 @@ from mediabucket_cli.embedded.locks import DirectoryInUse
 from mediabucket_cli.embedded.processes import ServerFailed
 from mediabucket_cli.errors import CommandFailed
 from mediabucket_cli.plan import plan
+from mediabucket_cli.probe import probe
 from mediabucket_cli.token import token
 from mediabucket_s3.errors import S3Error
 
@@ -26,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (dev, demo, plan, apply, audit, token):
+for command in (dev, demo, plan, apply, probe, audit, token):
     app.command()(command)
 
 

@@ -9,11 +9,10 @@ from pydantic import SecretStr
 from mediabucket_api.connection import StoreConnection
 from mediabucket_api.manifest import Manifest
 from mediabucket_api.object_store import AddressingStyle, ObjectStoreSpec
-from mediabucket_api.resources import MediaBucket
+from mediabucket_api.resources import MediaBucket, ObjectStore
 from mediabucket_cli.errors import CommandFailed
+from mediabucket_operator.guard import ACCESS_KEY_ID, SECRET_ACCESS_KEY, broken_limit, selects
 
-ACCESS_KEY_ID = "AWS_ACCESS_KEY_ID"
-SECRET_ACCESS_KEY = "AWS_SECRET_ACCESS_KEY"
 ENDPOINTS = ("MEDIABUCKET_S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 _DEFAULT_REGION = "us-east-1"
@@ -29,7 +28,8 @@ def store_connection(
     name = resource.spec.store_ref.name
     for store in manifest.object_stores:
         if store.metadata.name == name:
-            return _from_document(store.spec, manifest, environment)
+            _require_allowed(resource, store)
+            return connection_of(store.spec, manifest, environment)
     endpoint = _first(environment, ENDPOINTS)
     if endpoint is None:
         raise CommandFailed(
@@ -47,7 +47,19 @@ def store_connection(
     )
 
 
-def _from_document(spec: ObjectStoreSpec, manifest: Manifest, environment: Mapping[str, str]) -> StoreConnection:
+def _require_allowed(resource: MediaBucket, store: ObjectStore) -> None:
+    """What the operator would refuse. Labels of namespaces are only known to a cluster."""
+    selector, namespace = store.spec.allowed_namespaces, resource.metadata.namespace
+    if not selector.match_labels and not selects(selector, namespace, {}):
+        raise CommandFailed(
+            f"ObjectStore {store.metadata.name} is not for namespace {namespace}: see allowedNamespaces"
+        )
+    if broken := broken_limit(resource.spec, store.spec.limits):
+        raise CommandFailed(f"ObjectStore {store.metadata.name} forbids it: {broken}")
+
+
+def connection_of(spec: ObjectStoreSpec, manifest: Manifest, environment: Mapping[str, str]) -> StoreConnection:
+    """A store with the keys of its Secret in the same file, or those of the environment. Raises CommandFailed."""
     reference = spec.credentials_secret_ref
     secret = manifest.secrets.get((reference.namespace, reference.name), {})
     return StoreConnection(

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from mediabucket_s3.raw_requests import RawResponse, RawSender
-
 from mediabucket_api.connection import BucketConnection
 from mediabucket_api.constants import PENDING_PREFIX, UPLOADS_PREFIX
 from mediabucket_api.spec import Integrity
 from mediabucket_s3.presign import PresignedRequest, Presigner
+from mediabucket_s3.raw_requests import RawResponse, RawSender
 
 _TYPE: Final = "application/octet-stream"
 _SECONDS: Final = 60
@@ -33,7 +32,9 @@ class Canary:
 
     def walk(self) -> None:
         """Raises UploadPathBroken, S3Error when the store does not answer."""
-        presigner = Presigner(self.connection.store, self.connection.bucket)
+        # Signed for the endpoint that this program reaches: the public one may be beyond its network.
+        store = self.connection.store.model_copy(update={"public_endpoint": self.connection.store.endpoint})
+        presigner = Presigner(store, self.connection.bucket)
         body = secrets.token_bytes(64)
         pending, published = f"{PENDING_PREFIX}{_NAME}", f"{UPLOADS_PREFIX}{_NAME}"
         upload = self._upload(presigner, pending, body)

@@ -236,7 +236,10 @@ class Provisioning:
         if lack := unpromised(self._resource.spec.uploads.integrity, connection.capabilities):
             self._verdicts[ConditionType.UPLOAD_PATH_VERIFIED] = Verdict.false("IntegrityNotEnforced", lack)
             return
-        walked = f"as {connection.store.access_key_id} at {connection.store.public_endpoint}"
+        # A new probe is a new look at the store: the path is walked again, once for each.
+        probed = max((found.probed_at.isoformat() for found in self._access.resource.status.capabilities), default="")
+        since = f", after the probe of {probed}" if probed else ""
+        walked = f"as {connection.store.access_key_id} at {connection.store.endpoint}{since}"
         if self._is_verified(walked):
             return
         try:

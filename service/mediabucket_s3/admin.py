@@ -102,8 +102,7 @@ class BucketAdmin:
             self._delete_objects([{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in doomed])
 
     def _keys_but_marker(self) -> list[dict[str, str]]:
-        page = self._call("ListObjectsV2", self._client.list_objects_v2, MaxKeys=_PAGE)
-        return [{"Key": entry["Key"]} for entry in page.get("Contents", []) if entry["Key"] != OWNER_MARKER_KEY]
+        return [{"Key": key} for key in self.first_keys() if key != OWNER_MARKER_KEY]
 
     def _has_only(self, key: str) -> bool:
         page = self._call("ListObjectsV2", self._client.list_objects_v2, MaxKeys=2)
@@ -139,6 +138,11 @@ class BucketAdmin:
         except NotImplementedByStore:
             return True
         return not (versions.get("Versions") or versions.get("DeleteMarkers"))
+
+    def first_keys(self) -> list[str]:
+        """The keys of at most a thousand objects."""
+        page = self._call("ListObjectsV2", self._client.list_objects_v2, MaxKeys=_PAGE)
+        return [entry["Key"] for entry in page.get("Contents", [])]
 
     def get_policy(self) -> Document | None:
         answer = self._read("GetBucketPolicy", self._client.get_bucket_policy)

@@ -113,18 +113,29 @@ class Presigner:
         query = {name: value for name, value in overrides.items() if value is not None}
         return self._presign("GET", key, {}, {}, query, expires_in, now)
 
-    def head(self, key: str, *, expires_in: int) -> PresignedRequest:
-        """A URL for HEAD. Raises UnsignableKey, ValueError."""
-        return self._presign("HEAD", key, {}, {}, {}, expires_in, None)
-
     def delete(self, key: str, *, expires_in: int) -> PresignedRequest:
         """A URL for DELETE. Raises UnsignableKey, ValueError."""
-        return self._presign("DELETE", key, {}, {}, {}, expires_in, None)
+        return self.sign("DELETE", key, expires_in=expires_in)
 
-    def copy(self, source: str, destination: str, *, expires_in: int) -> PresignedRequest:
-        """A URL for a copy within the bucket. Raises UnsignableKey, ValueError."""
-        headers = {"x-amz-copy-source": f"/{self._bucket}/{_encoded_key(source)}"}
-        return self._presign("PUT", destination, headers, headers, {}, expires_in, None)
+    def copy(
+        self, source: str, destination: str, *, expires_in: int, headers: Mapping[str, str] | None = None
+    ) -> PresignedRequest:
+        """A URL for a copy within the bucket; `headers` are signed as well. Raises UnsignableKey, ValueError."""
+        told = {"x-amz-copy-source": f"/{self._bucket}/{_encoded_key(source)}", **(headers or {})}
+        return self.sign("PUT", destination, headers=told, expires_in=expires_in)
+
+    def sign(
+        self,
+        method: str,
+        key: str,
+        *,
+        expires_in: int,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> PresignedRequest:
+        """A URL for any request on a key, with these headers (lower case). Raises UnsignableKey, ValueError."""
+        told = dict(headers or {})
+        return self._presign(method, key, told, told, query or {}, expires_in, None)
 
     def _presign(
         self,

@@ -32,6 +32,11 @@ class RawResponse:
         return found.group(1).decode() if found else ""
 
     @property
+    def ok(self) -> bool:
+        """Whether the store did it."""
+        return self.status < 300
+
+    @property
     def summary(self) -> str:
         """The status and the code: never a URL, which would be a signature."""
         return f"{self.status} {self.code}".rstrip()

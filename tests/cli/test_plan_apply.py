@@ -113,7 +113,7 @@ def test_the_documents_of_the_file_name_the_store(commands: Commands, seaweedfs:
     }
     metadata = {"name": "keys", "namespace": "stores"}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": keys}
-    object_store = {
+    object_store: dict[str, Any] = {
         "apiVersion": "mediabucket.dev/v1alpha1",
         "kind": "ObjectStore",
         "metadata": {"name": "main"},
@@ -122,6 +122,12 @@ def test_the_documents_of_the_file_name_the_store(commands: Commands, seaweedfs:
     commands.write(secret, object_store, **ORIGINS)
     commands.environment = dict.fromkeys(commands.environment)
     assert commands.run("apply").exit_code == 0
+    object_store["spec"]["limits"] = {"maxUploadBytes": 1000}
+    commands.write(secret, object_store, **ORIGINS)
+    assert "forbids it: uploads.maxBytes is 104857600, at most 1000 is allowed" in str(commands.run("plan").exception)
+    object_store["spec"]["allowedNamespaces"] = {"matchNames": ["elsewhere"]}
+    commands.write(secret, object_store, **ORIGINS)
+    assert "is not for namespace default" in str(commands.run("apply").exception)
     bucket = load_manifest_text(commands.manifest.read_text(), "media.yaml").media_buckets[0].bucket_name
     assert BucketAdmin.connect(store, bucket).exists()
 

@@ -1,15 +1,6 @@
-import hashlib
-from datetime import datetime
+"""What can this store do? Found out by doing it, in a bucket of the probe's own, which is gone afterwards."""
 
-from mediabucket_api.connection import StoreConnection
-from mediabucket_api.status import Capability
+from mediabucket_operator.probe.consequences import consequences
+from mediabucket_operator.probe.runner import bucket_name_for, probe_store
 
-
-def bucket_name_for(seed: str) -> str:
-    return f"mediabucket-probe-{hashlib.sha256(seed.encode()).hexdigest()[:12]}"
-
-
-def probe_store(
-    connection: StoreConnection, *, bucket: str, iam_endpoint: str | None, now: datetime
-) -> tuple[Capability, ...]:
-    return ()
+__all__ = ["bucket_name_for", "consequences", "probe_store"]
