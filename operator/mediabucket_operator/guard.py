@@ -11,7 +11,7 @@ from mediabucket_api.object_store import NamespaceSelector, ObjectStoreSpec, Per
 from mediabucket_api.resources import MediaBucket, ObjectStore
 from mediabucket_api.secret import SecretUnreadable, decoded
 from mediabucket_api.spec import AdoptionPolicy, DeletionPolicy, MediaBucketSpec
-from mediabucket_operator.cluster import Cluster, Reference
+from mediabucket_operator.cluster import Cluster, Reference, Refused
 from mediabucket_operator.stored import Unreadable, read_object_store
 
 ACCESS_KEY_ID = "AWS_ACCESS_KEY_ID"
@@ -59,7 +59,10 @@ def access_of(store: ObjectStore, cluster: Cluster, operator_namespace: str) -> 
             f"credentialsSecretRef of ObjectStore {store.metadata.name} must name a Secret in the operator's namespace"
             f" {operator_namespace}, not in {reference.namespace}",
         )
-    secret = cluster.get(Reference("Secret", reference.namespace, reference.name))
+    try:
+        secret = cluster.get(Reference("Secret", reference.namespace, reference.name))
+    except Refused as error:
+        raise StoreRefused("Forbidden", str(error)) from None
     if secret is None:
         raise StoreRefused(
             "CredentialsMissing", f"there is no {where}: create it with {ACCESS_KEY_ID} and {SECRET_ACCESS_KEY}"

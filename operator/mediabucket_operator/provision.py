@@ -84,6 +84,8 @@ class Provisioning:
                 self._provide(connection)
         except NotOurs as obstacle:
             self._verdicts[ConditionType.CREDENTIALS_READY] = Verdict.false("NameTaken", str(obstacle))
+        except Refused as refusal:
+            self._verdicts[ConditionType.CREDENTIALS_READY] = Verdict.false("Forbidden", str(refusal))
         self._status["capabilities"] = tuple(
             capability.model_copy(update={"evidence": ""}) for capability in self._access.resource.status.capabilities
         )

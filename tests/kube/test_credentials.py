@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -53,7 +54,7 @@ def test_the_key_reaches_its_own_bucket_and_no_other(platform: Platform, team: s
     other.create("us-east-1", {})
     other.write_object("uploads/a", b"theirs", "text/plain")
     theirs = BucketAdmin.connect(identity(platform, team), f"{team}-other")
-    forbidden = [
+    forbidden: list[Callable[[], Any]] = [
         lambda: theirs.read_object("uploads/a"),
         lambda: theirs.write_object("pending/b", b"b", "text/plain"),
         theirs.is_empty,

@@ -1,0 +1,81 @@
+"""Five hundred MediaBuckets at rest: visited again and again, and nothing is written anywhere."""
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kube_cluster import KubeCluster
+from kube_platform import Platform, helm
+from operator_process import (
+    OPERATOR_ACCOUNT,
+    OPERATOR_NAMESPACE,
+    OperatorProcess,
+    condition,
+    eventually,
+    media_bucket,
+    namespace,
+    store_documents,
+)
+from recording_proxy import RecordingProxy
+
+from mediabucket_cli.embedded.seaweedfs import SeaweedFS
+
+CHART = Path(__file__).resolve().parents[2] / "charts" / "mediabucket"
+COUNT = int(os.environ.get("MEDIABUCKET_TEST_AT_REST", "500"))
+# The shortest resync interval, and twice that with its jitter.
+RESYNC_SECONDS, WATCHED_SECONDS = 30, 70
+READS = frozenset({"get", "list", "watch"})
+
+
+@pytest.fixture(scope="module")
+def recorded(seaweedfs: SeaweedFS) -> Iterator[RecordingProxy]:
+    with RecordingProxy(seaweedfs.connection.endpoint) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def platform(
+    assets: Path, seaweedfs: SeaweedFS, recorded: RecordingProxy, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
+    cluster = KubeCluster.start(tmp_path_factory.mktemp("rest"), assets, (OPERATOR_ACCOUNT,))
+    try:
+        helm(assets, cluster, "install", "mediabucket", str(CHART), "-n", OPERATOR_NAMESPACE, "--create-namespace")
+        store = seaweedfs.connection.model_copy(update={"endpoint": recorded.endpoint})
+        cluster.apply(*store_documents("store", store), namespace("crowd"))
+        with OperatorProcess(cluster, tmp_path_factory.mktemp("operator")) as operator:
+            yield Platform(cluster, seaweedfs, operator)
+    finally:
+        cluster.stop()
+
+
+def writes_of_the_operator(kube: KubeCluster, after_line: int) -> Counter[str]:
+    account = f"system:serviceaccount:{OPERATOR_ACCOUNT}"
+    lines = kube.audit_log.read_text().splitlines()[after_line:]
+    entries = [entry for entry in map(json.loads, lines) if entry["user"]["username"] == account]
+    return Counter(f"{entry['verb']} {entry['requestURI']}" for entry in entries if entry["verb"] not in READS)
+
+
+def test_nothing_is_written_while_nothing_changes(platform: Platform, recorded: RecordingProxy) -> None:
+    kube = platform.kube
+    spec = {"resyncIntervalSeconds": RESYNC_SECONDS, "cors": {"allowedOrigins": ["https://app.example.com"]}}
+    kube.apply(*(media_bucket(f"media-{number:03}", "crowd", "store", **spec) for number in range(COUNT)))
+
+    def not_ready() -> list[str]:
+        found = kube.list("mb", "-n", "crowd")
+        return [one["metadata"]["name"] for one in found if condition(one, "Ready").get("status") != "True"]
+
+    eventually(lambda: not not_ready(), seconds=180, every=1)
+    # Until kopf, too, has written what it has to.
+    time.sleep(5)
+    lines = len(kube.audit_log.read_text().splitlines())
+    recorded.requests.clear()
+    time.sleep(WATCHED_SECONDS)
+    assert writes_of_the_operator(kube, lines) == Counter()
+    assert recorded.writes() == {}
+    # It did look, each of them at least once: a bucket is found by HEAD, its key by ListAccessKeys.
+    assert recorded.requests["IAM ListAccessKeys"] >= COUNT
+    assert recorded.requests["GET cors"] >= COUNT
