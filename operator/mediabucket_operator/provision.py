@@ -213,10 +213,13 @@ class Provisioning:
         return applied
 
     def _serve_nothing(self) -> None:
-        # What an earlier manifest asked for goes; without one there is nothing to look for.
+        # What an earlier manifest asked for goes. The first to be applied is the last to be removed: without it,
+        # nothing else is there.
         if self._is_new_generation or self._resource.status.service is not None:
-            for kind in reversed(workload.KINDS):
-                remove(self._cluster, self._resource, kind)
+            first = Reference(workload.KINDS[0], self._resource.metadata.namespace, child_name(self._resource))
+            if self._cluster.get(first) is not None:
+                for kind in reversed(workload.KINDS):
+                    remove(self._cluster, self._resource, kind)
         self._status["service"] = None
         self._verdicts[ConditionType.SERVICE_AVAILABLE] = Verdict.true("Disabled", "service.state is Disabled")
 

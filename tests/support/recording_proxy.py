@@ -17,7 +17,7 @@ _CHUNK = 65_536
 
 
 class RecordingProxy:
-    """`requests` counts by name: S3 requests by method, with the part of the bucket that they are about; IAM by action."""
+    """`requests` counts by name: S3 requests by method and the part of the bucket they are about, IAM by action."""
 
     def __init__(self, endpoint: str) -> None:
         parts = urlsplit(endpoint)

@@ -52,6 +52,8 @@ class Aspect(ABC, Generic[Document]):
 
     name: ClassVar[str]
     condition: ClassVar[ConditionType]
+    # Whether a manifest that asks for nothing leaves everything as it is: then there is nothing to look at.
+    only_adds: ClassVar[bool] = False
     # What a probe calls the part of the store that this is about.
     capability: ClassVar[str | None] = None
 
@@ -130,6 +132,8 @@ def _without_effect(aspect: Aspect[Any], result: Result, context: Context) -> Re
 
 
 def _carried_out(aspect: Aspect[Any], admin: BucketAdmin, context: Context, *, write: bool) -> Result:
+    if aspect.only_adds and not aspect.desired(context):
+        return Result((), aspect.synced(context), settled=True)
     try:
         document = aspect.read(admin)
     except NotImplementedByStore:

@@ -21,6 +21,7 @@ class EncryptionAspect(Aspect[dict[str, Any]]):
     name = "encryption"
     condition = ConditionType.ENCRYPTION_SYNCED
     capability = CapabilityName.ENCRYPTION
+    only_adds = True
     consequence = "objects are stored as the store does by default"
 
     def read(self, admin: BucketAdmin) -> dict[str, Any]:
@@ -52,6 +53,7 @@ class VersioningAspect(Aspect[str]):
     name = "versioning"
     condition = ConditionType.VERSIONING_SYNCED
     capability = CapabilityName.VERSIONING
+    only_adds = True
     consequence = "an overwritten or deleted object is gone at once"
 
     def read(self, admin: BucketAdmin) -> str:
@@ -77,6 +79,7 @@ class TagsAspect(Aspect[dict[str, str]]):
     name = "tags"
     condition = ConditionType.TAGS_SYNCED
     capability = CapabilityName.BUCKET_TAGS
+    only_adds = True
     consequence = "costs and owners cannot be told by tag"
 
     def read(self, admin: BucketAdmin) -> dict[str, str]:
