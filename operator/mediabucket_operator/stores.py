@@ -4,14 +4,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
-from mediabucket_s3.identities import IdentityAdmin
-from mediabucket_s3.raw_requests import RawSender
-
 from mediabucket_api.connection import BucketConnection, StoreConnection
 from mediabucket_api.status import Capability
 from mediabucket_operator.canary import Canary
 from mediabucket_operator.probe import probe_store
 from mediabucket_s3.admin import BucketAdmin
+from mediabucket_s3.identities import IdentityAdmin
+from mediabucket_s3.raw_requests import RawSender
 
 
 class Stores(Protocol):
