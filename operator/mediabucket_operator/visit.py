@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from mediabucket_api.resources import MediaBucket
-from mediabucket_api.spec import ManagementPolicy
+from mediabucket_api.spec import MAX_BUCKET_NAME_CHARACTERS, ManagementPolicy
 from mediabucket_api.status import ChangeAction, ConditionType, MediaBucketStatus, OwnershipState, PlannedChange
 from mediabucket_operator.changes import Change
 from mediabucket_operator.cluster import Cluster, ClusterError, Conflict, Manifest, Reference, is_terminating
@@ -115,6 +115,10 @@ class _Visit:
         return self._finish(outcome)
 
     def _access(self) -> StoreAccess:
+        if len(self._resource.bucket_name) > MAX_BUCKET_NAME_CHARACTERS:
+            # A rule of the CRD sees the name, and not the namespace.
+            told = f"{self._resource.bucket_name} is longer than {MAX_BUCKET_NAME_CHARACTERS} characters"
+            raise StoreRefused("BucketNameTooLong", f"{told}: set spec.bucketName in a new MediaBucket")
         if self._refusal is not None:
             raise self._refusal
         cluster, namespace = self._environment.cluster, self._environment.settings.namespace
@@ -170,7 +174,6 @@ class _Visit:
         conditions.set(kind, verdict)
         update = {
             "observed_generation": self._resource.metadata.generation,
-            "bucket_name": self._resource.bucket_name,
             "conditions": conditions.build(),
         }
         return self._resource.status.model_copy(update=update)
@@ -218,7 +221,7 @@ class _Visit:
 
 
 # What is wrong with the claim to a bucket, not with the way to its store.
-_ABOUT_THE_BUCKET: Final = frozenset({"BucketClaimed", "NamespaceNotAllowed", "LimitExceeded"})
+_ABOUT_THE_BUCKET: Final = frozenset({"BucketClaimed", "BucketNameTooLong", "NamespaceNotAllowed", "LimitExceeded"})
 
 
 def planned(change: Change) -> PlannedChange:

@@ -268,6 +268,13 @@ def test_a_bucket_that_vanished_is_made_again_only_when_asked(platform: Platform
     assert admin.exists()
 
 
+def test_a_default_bucket_name_that_is_too_long_is_told(platform: Platform, team: str) -> None:
+    platform.kube.apply(media_bucket("a" * 61, team, "store"))
+    told = eventually(lambda: condition(platform.get("a" * 61, team), "BucketOwned"))
+    assert (told["status"], told["reason"]) == ("False", "BucketNameTooLong")
+    platform.kube.kubectl("delete", f"mb/{'a' * 61}", "-n", team, "--timeout=20s")
+
+
 def test_a_stored_object_of_another_version_is_read(platform: Platform, team: str) -> None:
     """A field fewer and a field more, in spec and in status: written past the schema, as an older CRD would have."""
     crd = platform.kube.get("crd", "mediabuckets.mediabucket.dev")
