@@ -138,7 +138,8 @@ class IdentityAdmin:
 
 # Multipart uploads go by other names where IAM was written after S3's operations instead of its permissions.
 LIST_PARTS = ("s3:ListMultipartUploadParts", "s3:ListParts")
-LIST_UPLOADS = ("s3:ListBucketMultipartUploads", "s3:ListMultipartUploads")
+# SeaweedFS asks for AWS's permission and refuses a policy that names it: all lists of this one bucket, then.
+LIST_UPLOADS = ("s3:ListBucketMultipartUploads", "s3:List*")
 
 
 def bucket_access_policies(bucket: str) -> tuple[Document, ...]:
