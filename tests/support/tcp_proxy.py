@@ -1,0 +1,215 @@
+"""A TCP proxy that fails on command: it freezes, delays, refuses, or answers 503 in the store's place."""
+
+import asyncio
+import contextlib
+import re
+import socket
+import threading
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+
+from mediabucket_cli.embedded.ports import LOOPBACK
+
+_CHUNK: Final = 65_536
+_LOOK_SECONDS: Final = 0.05
+_REQUEST: Final = re.compile(rb"(GET|HEAD|PUT|POST|DELETE|OPTIONS) \S+ HTTP/1\.1\r\n")
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+_SLOW_DOWN: Final = (
+    b'<?xml version="1.0" encoding="UTF-8"?>\n'
+    b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message><RequestId>0</RequestId></Error>"
+)
+
+
+@dataclass(eq=False)
+class _Connection:
+    """Both sides of one connection. `asked`: the client has said something since the last answer began."""
+
+    client: asyncio.StreamWriter
+    upstream: asyncio.StreamWriter
+    frozen: bool = False
+    asked: bool = False
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def abort(self) -> None:
+        self.client.transport.abort()
+        self.upstream.transport.abort()
+        self.ended.set()
+
+
+class TcpProxy:
+    """Use as a context. Its switches may be turned from any thread, while connections are open.
+
+    Set `delay_seconds` for a wait before every answer, and `fails_every_second` to have every second HTTP request
+    answered with 503 SlowDown. `passed` and `failed` count HTTP requests while that switch is on.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.delay_seconds = 0.0
+        self.fails_every_second = False
+        self.passed = 0
+        self.failed = 0
+        self.port = 0
+        self._target = port
+        self._frozen = False
+        self._connections: set[_Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="tcp-proxy", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stopped.set)
+        self._thread.join()
+
+    def freeze(self) -> None:
+        """All connections stay open and new ones are accepted, but nothing passes."""
+        self._frozen = True
+
+    def freeze_existing(self) -> None:
+        """Nothing passes on the connections that are open now; new ones work."""
+        self._call(self._freeze_existing())
+
+    def thaw(self) -> None:
+        """What was held back passes."""
+        self._frozen = False
+        self._call(self._thaw_existing())
+
+    def refuse(self) -> None:
+        """End all connections, and refuse new ones until `accept`. The port stays ours."""
+        self._call(self._refuse())
+
+    def accept(self) -> None:
+        self._call(self._accept())
+
+    def _call(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=10)
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopped = asyncio.Event()
+        self._socket = _bound(0)
+        self.port = self._socket.getsockname()[1]
+        self._server: asyncio.Server | None = None
+        await self._accept()
+        self._ready.set()
+        await self._stopped.wait()
+        await self._refuse()
+        self._socket.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _freeze_existing(self) -> None:
+        for connection in self._connections:
+            connection.frozen = True
+
+    async def _thaw_existing(self) -> None:
+        for connection in self._connections:
+            connection.frozen = False
+
+    async def _accept(self) -> None:
+        if self._server is None:
+            self._server = await asyncio.start_server(self._begin, sock=self._socket)
+
+    async def _refuse(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            # Bound and not listening: who connects is refused, and nobody else gets the port.
+            self._socket = _bound(self.port)
+        for connection in list(self._connections):
+            connection.abort()
+
+    def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = self._loop.create_task(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            upstream_reader, upstream_writer = await asyncio.open_connection(LOOPBACK, self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        connection = _Connection(writer, upstream_writer)
+        self._connections.add(connection)
+        relays = [
+            self._loop.create_task(self._requests(connection, reader)),
+            self._loop.create_task(self._answers(connection, upstream_reader)),
+        ]
+        try:
+            await connection.ended.wait()
+        finally:
+            self._connections.discard(connection)
+            for relay in relays:
+                relay.cancel()
+            await asyncio.gather(*relays, return_exceptions=True)
+            writer.close()
+            upstream_writer.close()
+
+    async def _requests(self, connection: _Connection, reader: asyncio.StreamReader) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := await reader.read(_CHUNK):
+                await self._while_frozen(connection)
+                if self._is_to_fail(chunk):
+                    await _answer_503(connection.client, reader, chunk)
+                    break
+                connection.asked = True
+                connection.upstream.write(chunk)
+                await connection.upstream.drain()
+            await self._while_frozen(connection)
+        connection.ended.set()
+
+    async def _answers(self, connection: _Connection, reader: asyncio.StreamReader) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := await reader.read(_CHUNK):
+                if connection.asked:
+                    connection.asked = False
+                    await asyncio.sleep(self.delay_seconds)
+                await self._while_frozen(connection)
+                connection.client.write(chunk)
+                await connection.client.drain()
+            await self._while_frozen(connection)
+        connection.ended.set()
+
+    async def _while_frozen(self, connection: _Connection) -> None:
+        while self._frozen or connection.frozen:
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _is_to_fail(self, chunk: bytes) -> bool:
+        """Clients wait for an answer before they ask again, so that each request begins a chunk."""
+        if not self.fails_every_second or not _REQUEST.match(chunk):
+            return False
+        fails = self.failed < self.passed
+        self.failed += fails
+        self.passed += not fails
+        return fails
+
+
+async def _answer_503(writer: asyncio.StreamWriter, reader: asyncio.StreamReader, request: bytes) -> None:
+    body = b"" if request.startswith(b"HEAD ") else _SLOW_DOWN
+    head = f"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/xml\r\nContent-Length: {len(_SLOW_DOWN)}\r\n"
+    writer.write(head.encode() + b"Connection: close\r\n\r\n" + body)
+    await writer.drain()
+    writer.write_eof()
+    # A socket that is closed with unread data resets the connection, and the answer may be lost.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(1):
+            while await reader.read(_CHUNK):
+                pass
+
+
+def _bound(port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind((LOOPBACK, port))
+    bound.setblocking(False)
+    return bound
