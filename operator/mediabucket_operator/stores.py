@@ -39,7 +39,7 @@ class RealStores:
         return BucketAdmin.connect(connection, bucket, on_answer=self._progress)
 
     def identities(self, connection: StoreConnection, endpoint: str | None) -> IdentityAdmin:
-        return IdentityAdmin.connect(connection, endpoint)
+        return IdentityAdmin.connect(connection, endpoint, on_answer=self._progress)
 
     def probe(
         self, connection: StoreConnection, bucket: str, iam_endpoint: str | None, now: datetime

@@ -41,7 +41,7 @@ class BucketAdmin:
 
     @classmethod
     def connect(cls, connection: StoreConnection, bucket: str, on_answer: Callable[[], None] | None = None) -> Self:
-        """`on_answer` is called after each call that the store answered.
+        """`on_answer` is called after each attempt of a call, answered or not.
 
         Raises NotVirtuallyAddressable for a bucket that the connection's addressing style cannot reach.
         """

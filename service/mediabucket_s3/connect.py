@@ -48,7 +48,7 @@ def administration_client(
 ) -> Any:
     """A boto3 S3 client for the internal endpoint; thread-safe, and the same for the same arguments.
 
-    `read_timeout` is seconds of one attempt. `on_answer` is called after each call that the store answered.
+    `read_timeout` is seconds of one attempt. `on_answer` is called after each attempt of a call, answered or not.
     """
     # Making one takes as long as several calls, and each has connections of its own.
     with _CLIENT_CREATION:
@@ -87,7 +87,8 @@ def _administration_client(
     identity = _identity(connection) | {"endpoint_url": endpoint}
     client = _administration_session().client(service, config=config, **identity)
     if on_answer is not None:
-        client.meta.events.register("after-call", lambda **_: on_answer())
+        # After each attempt, answered or not: whoever waits for one that is never answered is not stuck.
+        client.meta.events.register("needs-retry", lambda **_: on_answer())
     return client
 
 
