@@ -44,7 +44,7 @@ class RealStores:
     def probe(
         self, connection: StoreConnection, bucket: str, iam_endpoint: str | None, now: datetime
     ) -> tuple[Capability, ...]:
-        return probe_store(connection, bucket=bucket, iam_endpoint=iam_endpoint, now=now)
+        return probe_store(connection, bucket=bucket, iam_endpoint=iam_endpoint, now=now, on_answer=self._progress)
 
     def walk_upload_path(self, connection: BucketConnection) -> None:
-        Canary(connection, RawSender(connection.store)).walk()
+        Canary(connection, RawSender(connection.store, self._progress)).walk()

@@ -2,7 +2,7 @@
 
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -43,9 +43,13 @@ class RawResponse:
 
 
 class RawSender:
-    """Sends what was signed, and never follows a redirect. Safe to share between threads."""
+    """Sends what was signed, and never follows a redirect. Safe to share between threads.
 
-    def __init__(self, connection: StoreConnection) -> None:
+    `on_answer` is called after each request, answered or not.
+    """
+
+    def __init__(self, connection: StoreConnection, on_answer: Callable[[], None] | None = None) -> None:
+        self._on_answer = on_answer or (lambda: None)
         context = ssl.create_default_context(cadata=connection.ca_bundle) if connection.ca_bundle else None
         self._pool = urllib3.PoolManager(num_pools=_POOLS, retries=False, ssl_context=context)
 
@@ -76,4 +80,6 @@ class RawSender:
         except urllib3.exceptions.HTTPError as error:
             # Not the error's own text: it holds the URL.
             raise StoreUnavailable(f"presigned {method}", type(error).__name__) from None
+        finally:
+            self._on_answer()
         return RawResponse(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.data)

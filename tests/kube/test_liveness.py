@@ -78,7 +78,7 @@ def test_a_store_that_is_down_does_not_fail_the_probe(platform: Platform, team: 
         platform.kube.kubectl("annotate", "mb/media", "-n", team, "example.com/look=1")
         started = time.monotonic()
         while time.monotonic() - started < 80:
-            assert platform.operator.health() == (200, "ok\n")
+            assert platform.operator.health() == (200, "ok\n"), platform.operator.health()[1]
             time.sleep(1)
         assert condition(platform.get("media", team), "StoreReachable")["status"] == "False"
         store.thaw()

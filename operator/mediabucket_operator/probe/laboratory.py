@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,15 +48,21 @@ def unsupported(evidence: str) -> Finding:
 class Laboratory:
     """Open it before the first trial and close it after the last one, whatever happens between."""
 
-    def __init__(self, connection: StoreConnection, bucket: str, iam_endpoint: str | None) -> None:
+    def __init__(
+        self,
+        connection: StoreConnection,
+        bucket: str,
+        iam_endpoint: str | None,
+        on_answer: Callable[[], None] | None = None,
+    ) -> None:
         # Signed for the endpoint that this program reaches: the public one may be beyond its network.
         connection = connection.model_copy(update={"public_endpoint": connection.endpoint})
         self.connection = connection
         self.bucket = bucket
-        self.admin = BucketAdmin.connect(connection, bucket)
-        self.identities = IdentityAdmin.connect(connection, iam_endpoint)
+        self.admin = BucketAdmin.connect(connection, bucket, on_answer)
+        self.identities = IdentityAdmin.connect(connection, iam_endpoint, on_answer)
         self.presigner = Presigner(connection, bucket)
-        self.send = RawSender(connection)
+        self.send = RawSender(connection, on_answer)
 
     def open(self) -> None:
         """Make the bucket, or take over the one that a crashed probe has left. Raises S3Error."""

@@ -52,12 +52,14 @@ def probe_store(
     iam_endpoint: str | None,
     now: datetime,
     on_trial: Callable[[CapabilityName], None] = lambda _name: None,
+    on_answer: Callable[[], None] | None = None,
 ) -> tuple[Capability, ...]:
-    """What the store does, by trying it in `bucket`, which is made and removed. `on_trial` is told what comes next.
+    """What the store does, by trying it in `bucket`, which is made and removed. `on_trial` is told what comes next,
+    `on_answer` is called after each request.
 
     Raises S3Error when the bucket cannot be made, and when the store stops answering: no verdict follows from that.
     """
-    laboratory = Laboratory(connection, bucket, iam_endpoint)
+    laboratory = Laboratory(connection, bucket, iam_endpoint, on_answer)
     laboratory.open()
     try:
         found = []
