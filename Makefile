@@ -8,10 +8,10 @@ CODE = crds operator service cli scripts tests
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test kube-assets test-kube check crds bench lock clean
+.PHONY: help demo dev test kube-assets test-kube check crds bench bench-operator lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  Options go into ARGS: make dev ARGS="--port 0 -f my.yaml"'
 
 demo: ## Run the whole story on a throw-away platform, checked step by step
@@ -52,6 +52,9 @@ crds: ## Generate crds/*.yaml and the chart's files from the models
 bench: ## Measure the hot path beside its peers
 	$(BOOTSTRAP) dev
 	@$(BIN)/python tests/bench/bench.py
+
+bench-operator: kube-assets ## Measure the operator on 10, 100 and 1000 MediaBuckets
+	@$(BIN)/python tests/bench/operator_bench.py $(ARGS)
 
 lock: ## Pin the newest packages that pyproject.toml allows (needs uv)
 	$(COMPILE) --upgrade --extra cli --output-file requirements/cli.txt pyproject.toml

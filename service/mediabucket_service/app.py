@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 
+from mediabucket_api.capabilities import CapabilityName
 from mediabucket_api.connection import BucketConnection
 from mediabucket_s3.objects import BucketObjects
 from mediabucket_s3.presign import Presigner
@@ -111,6 +112,8 @@ def build_services(
         cdn_url=connection.spec.cdn.url_of,
         lease_seconds=settings.confirm_lease_seconds,
         wait_seconds=settings.confirm_wait_seconds,
+        # Unless a probe says otherwise it is tried once.
+        store_hashes_copies=connection.capabilities.get(CapabilityName.CHECKSUM_ON_COPY, "Enforced") == "Enforced",
     )
     presigner = Presigner(connection.store, connection.bucket)
     media = MediaService(connection.spec, repository, presigner, confirmation, remover, metrics.uploads)

@@ -28,10 +28,11 @@ class HashedObject:
 class ChecksumReader:
     """Asks the store first, then lets it hash a copy, and streams the bytes only when it can do neither."""
 
-    def __init__(self, objects: BucketObjects) -> None:
+    def __init__(self, objects: BucketObjects, *, store_hashes_copies: bool = True) -> None:
+        """`store_hashes_copies` False: a probe found that it does not, and it is not tried."""
         self._objects = objects
-        # Learned from the first copy: a store that did not hash one will not hash the next.
-        self._store_hashes_copies = True
+        # Else learned from the first copy: a store that did not hash one will not hash the next.
+        self._store_hashes_copies = store_hashes_copies
 
     async def read(self, media_id: UUID, head: ObjectHead, keep_lease: KeepLease) -> HashedObject:
         """The SHA-256 of what `head` saw, or of a copy of it.

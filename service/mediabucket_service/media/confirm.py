@@ -49,12 +49,13 @@ class Confirmation:
         cdn_url: CdnUrl,
         lease_seconds: float,
         wait_seconds: float,
+        store_hashes_copies: bool = True,
     ) -> None:
         """`lease_seconds`: how long one try owns an upload. `wait_seconds`: how long another waits for it."""
         self._repository = repository
         self._objects = objects
         self._metrics = metrics
-        self._checksums = ChecksumReader(objects)
+        self._checksums = ChecksumReader(objects, store_hashes_copies=store_hashes_copies)
         self._cdn_url = cdn_url
         self._lease_seconds = lease_seconds
         self._wait_seconds = wait_seconds
