@@ -1,0 +1,74 @@
+"""When a store is probed, what matters to its MediaBuckets, and whose users are left over."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from mediabucket_api.resources import ObjectStore
+from mediabucket_api.status import CapabilityVerdict, ObjectStoreStatus
+from mediabucket_operator.store_visit import matters, orphans, probe_is_due
+from mediabucket_operator.stored import read_object_store
+
+PROBED_AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def store(
+    *, generation: int = 1, annotations: dict[str, str] | None = None, probed: str = "True", version: str = "1"
+) -> ObjectStore:
+    moment = PROBED_AT.isoformat()
+    condition = {"type": "Probed", "status": probed, "reason": "Probed", "observedGeneration": 1}
+    status: dict[str, Any] = {
+        "observedGeneration": 1,
+        "credentialsVersion": version,
+        "capabilities": [{"name": "Iam", "verdict": "Enforced", "probedAt": moment}],
+        "conditions": [{**condition, "lastTransitionTime": moment}],
+    }
+    return read_object_store(
+        {
+            "metadata": {"name": "main", "generation": generation, "annotations": annotations or {}},
+            "spec": {"endpoint": "https://s3", "credentialsSecretRef": {"namespace": "a", "name": "b"}},
+            "status": status,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "version", "after", "due"),
+    [
+        (store(), "1", timedelta(hours=23), False),
+        (store(), "1", DAY, True),
+        (store(generation=2), "1", timedelta(0), True),
+        (store(), "2", timedelta(0), True),
+        (store(probed="False"), "1", timedelta(0), True),
+        (store(annotations={"mediabucket.dev/probe": "now"}), "1", timedelta(0), True),
+        (store(annotations={"mediabucket.dev/probe": "later"}), "1", timedelta(0), False),
+        (store().model_copy(update={"status": ObjectStoreStatus()}), "1", timedelta(0), True),
+    ],
+)
+def test_a_probe_is_due(found: ObjectStore, version: str, after: timedelta, due: bool) -> None:
+    assert probe_is_due(found, version, PROBED_AT + after, DAY) == due
+
+
+def test_a_newer_time_of_a_probe_does_not_matter_and_another_verdict_does() -> None:
+    before = store().status
+    [capability] = before.capabilities
+    later = before.model_copy(update={"capabilities": (capability.model_copy(update={"probed_at": PROBED_AT + DAY}),)})
+    lost = before.model_copy(
+        update={"capabilities": (capability.model_copy(update={"verdict": CapabilityVerdict.IGNORED}),)}
+    )
+    assert not matters(before, later)
+    assert matters(before, lost)
+    assert matters(before, before.model_copy(update={"credentials_version": "2"}))
+    assert matters(before, before.model_copy(update={"observed_generation": 2}))
+
+
+def test_users_without_a_media_bucket_are_left_over() -> None:
+    living = [
+        {"metadata": {"uid": uid}, "spec": {"storeRef": {"name": name}}} for uid, name in (("1", "a"), ("2", "b"))
+    ]
+    users = ["mediabucket-x-1", "mediabucket-x-2", "mediabucket-x-3"]
+    assert orphans(users, living, "mediabucket-x-", None) == ["mediabucket-x-3"]
+    # A store that shares its own key has no use for users of its MediaBuckets.
+    assert orphans(users, living, "mediabucket-x-", "a") == ["mediabucket-x-1", "mediabucket-x-3"]
