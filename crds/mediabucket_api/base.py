@@ -72,7 +72,7 @@ NamespaceName = Annotated[
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 HttpUrl = Annotated[
     str,
-    StringConstraints(min_length=8, max_length=2048, pattern=r"^https?://[^\s/?#]+[^\s]*$"),
+    StringConstraints(min_length=8, max_length=2048, pattern=r'^https?://[!-"$-.0->@-~]+[!-~]*$'),
     Expected("a URL that starts with http:// or https:// and names a host"),
 ]
 

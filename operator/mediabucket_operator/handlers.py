@@ -65,7 +65,8 @@ async def media_bucket_seen(event: Any, body: kopf.Body, memo: kopf.Memo, **_: A
 @kopf.on.update(*MEDIA_BUCKETS)
 @kopf.on.resume(*MEDIA_BUCKETS)
 async def media_bucket_changed(namespace: str | None, name: str, memo: kopf.Memo, **_: Any) -> None:
-    await memo.runtime.dispatcher.now(media_bucket(namespace or "", name))
+    # Not waited for: a thousand handlers at once would keep all that kopf holds for each of them.
+    memo.runtime.dispatcher.soon(media_bucket(namespace or "", name))
 
 
 @kopf.on.delete(*MEDIA_BUCKETS)
@@ -86,7 +87,7 @@ async def object_store_seen(event: Any, name: str, memo: kopf.Memo, **_: Any) ->
 @kopf.on.update(*OBJECT_STORES)
 @kopf.on.resume(*OBJECT_STORES)
 async def object_store_changed(name: str, memo: kopf.Memo, **_: Any) -> None:
-    await memo.runtime.dispatcher.now(Reference(OBJECT_STORE_KIND, "", name))
+    memo.runtime.dispatcher.soon(Reference(OBJECT_STORE_KIND, "", name))
 
 
 @kopf.on.event(*DEPLOYMENTS, labels={MANAGED_BY_LABEL: FIELD_MANAGER})

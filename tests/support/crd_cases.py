@@ -142,11 +142,6 @@ def cases(kind: str, schema: Schema) -> Iterator[Case]:
         yield from _cases_of(kind, path, part)
 
 
-def leaves(schema: Schema) -> set[str]:
-    """The dotted names of all fields with a constraint."""
-    return {_dotted(path) for path, _ in _walk(schema, ())}
-
-
 def rules(schema: Schema) -> Iterator[str]:
     """The messages of all CEL rules."""
     for part in _parts(schema):

@@ -187,8 +187,8 @@ TEXTS: Final[dict[str, Texts]] = {
         ("image", "image/", "/png", "image/*", "*/*", "Image/png", "image/png;q=1", "image/png ", "a/b/c", "a/b\n"),
         start="image/",
     ),
-    r"^https?://[^\s/?#]+[^\s]*$": Texts(
-        ("http://a", "https://a", "https://a:8443/b?c=d#e", "https://[::1]:9000", "https://münchen.example"),
+    r'^https?://[!-"$-.0->@-~]+[!-~]*$': Texts(
+        ("http://a", "https://a", "https://a:8443/b?c=d#e", "https://[::1]:9000", "https://xn--mnchen-3ya.example"),
         ("ftp://a.example", "https:///", "https://?a", "https://#a", "https://a b", "HTTPS://a.example", "https://a\n"),
         start="http://",
     ),
