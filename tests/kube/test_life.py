@@ -299,6 +299,7 @@ def test_a_stored_object_of_another_version_is_read(platform: Platform, team: st
         eventually(applied)
         status = '{"status":{"phase":"Happy","conditions":[{"type":"Old"}]}}'
         platform.kube.kubectl("patch", "mb/old", "-n", team, "--subresource=status", "--type=merge", "-p", status)
+        platform.kube.kubectl("annotate", "mb/old", "-n", team, "example.com/look=1")
         platform.wait("old", team)
     finally:
         fresh = platform.kube.get("crd", "mediabuckets.mediabucket.dev")
