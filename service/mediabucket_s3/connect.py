@@ -1,6 +1,7 @@
 """Clients for a store: one for administration, one for objects."""
 
 import atexit
+import logging
 import os
 import shutil
 import tempfile
@@ -10,6 +11,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
@@ -19,6 +21,7 @@ from botocore.config import Config
 
 from mediabucket_api.connection import StoreConnection
 from mediabucket_s3.addressing import is_loopback
+from mediabucket_s3.identity_answers import read_answer
 
 CONNECT_TIMEOUT_SECONDS: Final = 3.0
 ADMINISTRATION_READ_TIMEOUT_SECONDS: Final = 20.0
@@ -28,6 +31,15 @@ ATTEMPTS: Final = 3
 OBJECT_CONNECTIONS: Final = 64
 ADMINISTRATION_CONNECTIONS: Final = 32
 _KEPT_CLIENTS: Final = 64
+
+# AWS has one IAM for all regions, and signatures for it name this one:
+# https://docs.aws.amazon.com/general/latest/gr/iam-service.html
+_REGION_OF_IAM: Final = {
+    "iam.amazonaws.com": "us-east-1",
+    "iam.global.api.aws": "us-east-1",
+    "iam.amazonaws.com.cn": "cn-north-1",
+    "iam.us-gov.amazonaws.com": "us-gov-west-1",
+}
 
 # A connection says it all: profiles and files of whoever runs the program must not change or break it.
 _NO_PROFILE: Final = {
@@ -52,13 +64,24 @@ def administration_client(
     """
     # Making one takes as long as several calls, and each has connections of its own.
     with _CLIENT_CREATION:
-        return _administration_client(connection, "s3", connection.endpoint, read_timeout, on_answer)
+        return _administration_client(connection, "s3", read_timeout, on_answer)
 
 
 def identity_client(connection: StoreConnection, endpoint: str, on_answer: Callable[[], None] | None = None) -> Any:
-    """A boto3 IAM client for this endpoint; thread-safe, and the same for the same arguments."""
+    """A boto3 IAM client for this endpoint; thread-safe, and the same for the same arguments.
+
+    `on_answer` is called after each attempt of a call, answered or not.
+    """
+    region = _REGION_OF_IAM.get(urlsplit(endpoint).hostname or "", connection.region)
+    target = connection.model_copy(update={"endpoint": endpoint, "region": region})
     with _CLIENT_CREATION:
-        return _administration_client(connection, "iam", endpoint, ADMINISTRATION_READ_TIMEOUT_SECONDS, on_answer)
+        logging.getLogger("botocore.parsers").addFilter(_tells_no_new_key)
+        return _administration_client(target, "iam", ADMINISTRATION_READ_TIMEOUT_SECONDS, on_answer)
+
+
+def _tells_no_new_key(record: logging.LogRecord) -> bool:
+    """At the level DEBUG botocore tells each answer as it is; that of CreateAccessKey is a secret."""
+    return "SecretAccessKey" not in record.getMessage()
 
 
 def object_client(
@@ -79,16 +102,16 @@ def object_client(
 def _administration_client(
     connection: StoreConnection,
     service: str,
-    endpoint: str,
     read_timeout: float,
     on_answer: Callable[[], None] | None,
 ) -> Any:
     config = Config(max_pool_connections=ADMINISTRATION_CONNECTIONS, **_options(connection, read_timeout))
-    identity = _identity(connection) | {"endpoint_url": endpoint}
-    client = _administration_session().client(service, config=config, **identity)
+    client = _administration_session().client(service, config=config, **_identity(connection))
     if on_answer is not None:
         # After each attempt, answered or not: whoever waits for one that is never answered is not stuck.
         client.meta.events.register("needs-retry", lambda **_: on_answer())
+    # No client of S3 ever emits it.
+    client.meta.events.register("before-parse.iam", read_answer)
     return client
 
 

@@ -97,7 +97,8 @@ class StoreUnavailable(S3Error):
     """The store could not be reached, failed, or did not answer in time."""
 
 
-# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and what compatible stores answer instead.
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and what compatible stores answer instead;
+# https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
 # Answers to HEAD have no body: botocore then names the HTTP status as code.
 ERROR_CODES: Final[Mapping[type[S3Error], frozenset[str]]] = {
     ObjectMissing: frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchUpload"}),
@@ -121,12 +122,15 @@ ERROR_CODES: Final[Mapping[type[S3Error], frozenset[str]]] = {
     AccessDenied: frozenset(
         {
             "AccessDenied",
+            "AccessDeniedException",
             "AccountProblem",
             "AllAccessDisabled",
             "ExpiredToken",
             "Forbidden",
             "InvalidAccessKeyId",
             "InvalidToken",
+            "NotAuthorized",
+            "RequestExpired",
             "RequestTimeTooSkewed",
             "SignatureDoesNotMatch",
             "Unauthorized",
@@ -150,6 +154,7 @@ ERROR_CODES: Final[Mapping[type[S3Error], frozenset[str]]] = {
             "InvalidBucketState",
             "InvalidDigest",
             "InvalidEncryptionAlgorithmError",
+            "InvalidInput",
             "InvalidLocationConstraint",
             "InvalidObjectState",
             "InvalidPolicyDocument",
@@ -159,6 +164,7 @@ ERROR_CODES: Final[Mapping[type[S3Error], frozenset[str]]] = {
             "InvalidWriteOffset",
             "KeyTooLongError",
             "MalformedPolicy",
+            "MalformedPolicyDocument",
             "MalformedXML",
             "MissingContentLength",
             "MissingSecurityHeader",
@@ -173,7 +179,9 @@ ERROR_CODES: Final[Mapping[type[S3Error], frozenset[str]]] = {
     Throttled: frozenset(
         {
             "BandwidthLimitExceeded",
+            "ConcurrentModification",
             "ConditionalRequestConflict",
+            "EntityTemporarilyUnmodifiable",
             "OperationAborted",
             "RequestLimitExceeded",
             "RequestThrottled",
@@ -184,7 +192,9 @@ ERROR_CODES: Final[Mapping[type[S3Error], frozenset[str]]] = {
             "TooManyRequestsException",
         }
     ),
-    StoreUnavailable: frozenset({"InternalError", "InternalFailure", "RequestTimeout", "ServiceUnavailable"}),
+    StoreUnavailable: frozenset(
+        {"InternalError", "InternalFailure", "RequestTimeout", "ServiceFailure", "ServiceUnavailable"}
+    ),
 }
 
 _CLASS_OF_CODE: Final = {code: kind for kind, codes in ERROR_CODES.items() for code in codes}

@@ -1,18 +1,25 @@
 """IAM users of a store: https://docs.aws.amazon.com/IAM/latest/APIReference/welcome.html"""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Self
-from urllib.parse import unquote
 
 from pydantic import SecretStr
 
 from mediabucket_api.connection import StoreConnection
 from mediabucket_api.constants import PENDING_PREFIX, UPLOADS_PREFIX
 from mediabucket_s3.connect import identity_client
-from mediabucket_s3.errors import IdentityExists, IdentityMissing, InvalidRequest, translated_s3_errors
+from mediabucket_s3.errors import (
+    IdentityExists,
+    IdentityMissing,
+    InvalidRequest,
+    NotImplementedByStore,
+    StoreUnavailable,
+    translated_s3_errors,
+)
 
 Document = dict[str, Any]
 
@@ -48,7 +55,7 @@ class IdentityAdmin:
     def connect(
         cls, connection: StoreConnection, endpoint: str | None = None, on_answer: Callable[[], None] | None = None
     ) -> Self:
-        """`endpoint` is that of IAM, if it is not the store's."""
+        """`endpoint` is that of IAM, if it is not the store's. `on_answer` is called after each attempt of a call."""
         return cls(identity_client(connection, endpoint or connection.endpoint, on_answer))
 
     def user_exists(self, user: str) -> bool:
@@ -59,42 +66,43 @@ class IdentityAdmin:
         return True
 
     def create_user(self, user: str, tags: dict[str, str]) -> None:
-        """One that is there already is no error."""
-        tag_list = [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+        """Create the user, with its tags where the store takes them; one that is there already is no error."""
+        tag_set = [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
         try:
-            self._call("CreateUser", self._client.create_user, user, **({"Tags": tag_list} if tag_list else {}))
+            self._create_user(user, {"Tags": tag_set} if tag_set else {})
+        except (InvalidRequest, NotImplementedByStore):
+            if not tag_set:
+                raise
+            self._create_user(user, {})
+
+    def _create_user(self, user: str, arguments: Document) -> None:
+        try:
+            self._call("CreateUser", self._client.create_user, user, **arguments)
         except IdentityExists:
             return
-        except InvalidRequest:
-            if not tag_list:
-                raise
-            self.create_user(user, {})
 
     def delete_user(self, user: str) -> None:
         """Delete the user with its keys and policies; one that is gone is no error. May be repeated after a crash."""
         try:
             for key in self.list_access_keys(user):
                 self.delete_access_key(user, key.access_key_id)
-            for name in self._call("ListUserPolicies", self._client.list_user_policies, user).get("PolicyNames", []):
+            for name in self._list_policies(user):
                 self.delete_policy(user, name)
             self._call("DeleteUser", self._client.delete_user, user)
         except IdentityMissing:
             return
 
     def list_users(self, prefix: str) -> list[str]:
-        """The names of all users that begin so."""
-        found: list[str] = []
-        marker: dict[str, str] = {}
-        while True:
-            with translated_s3_errors("ListUsers", prefix):
-                page = self._client.list_users(**marker)
-            found += [user["UserName"] for user in page.get("Users", []) if user["UserName"].startswith(prefix)]
-            if not page.get("IsTruncated") or not page.get("Marker"):
-                return sorted(found)
-            marker = {"Marker": page["Marker"]}
+        """The names of all users that begin so, sorted."""
+        pages = self._pages("ListUsers", self._client.list_users, prefix)
+        names = [str(user["UserName"]) for page in pages for user in page.get("Users", [])]
+        return sorted(name for name in names if name.startswith(prefix))
 
     def get_policy(self, user: str, name: str) -> Document | None:
-        """The user's inline policy of this name, None without one. Raises IdentityMissing without the user."""
+        """The user's inline policy of this name, None without one. Raises IdentityMissing without the user.
+
+        SeaweedFS makes one up, of all that the user may do, for a name that only other policies do not have.
+        """
         try:
             answer = self._call("GetUserPolicy", self._client.get_user_policy, user, PolicyName=name)
         except IdentityMissing:
@@ -102,30 +110,48 @@ class IdentityAdmin:
             if self.user_exists(user):
                 return None
             raise
-        document = answer["PolicyDocument"]
-        parsed: Document = json.loads(unquote(document)) if isinstance(document, str) else document
-        return parsed
+        document: Document = _told("GetUserPolicy", user, answer, "PolicyDocument")
+        # Text is what is no JSON: nothing that could allow anything.
+        return document if isinstance(document, dict) else {}
 
     def put_policy(self, user: str, name: str, document: Document) -> None:
+        """Write the user's inline policy of this name. Raises InvalidRequest for one that the store cannot read."""
         text = json.dumps(document)
         self._call("PutUserPolicy", self._client.put_user_policy, user, PolicyName=name, PolicyDocument=text)
 
     def delete_policy(self, user: str, name: str) -> None:
-        self._call("DeleteUserPolicy", self._client.delete_user_policy, user, PolicyName=name)
+        """One that is gone is no error, nor is a user that is."""
+        try:
+            self._call("DeleteUserPolicy", self._client.delete_user_policy, user, PolicyName=name)
+        except IdentityMissing:
+            return
+
+    def _list_policies(self, user: str) -> list[str]:
+        pages = self._pages("ListUserPolicies", self._client.list_user_policies, user, UserName=user)
+        return [str(name) for page in pages for name in page.get("PolicyNames", [])]
 
     def list_access_keys(self, user: str) -> list[AccessKeyInfo]:
-        answer = self._call("ListAccessKeys", self._client.list_access_keys, user)
+        """All keys of the user. For a user that is not there SeaweedFS tells of none instead of IdentityMissing."""
+        pages = self._pages("ListAccessKeys", self._client.list_access_keys, user, UserName=user)
         return [
-            AccessKeyInfo(key["AccessKeyId"], key.get("CreateDate"), key.get("Status", "Active") == "Active")
-            for key in answer.get("AccessKeyMetadata", [])
+            AccessKeyInfo(str(key["AccessKeyId"]), key.get("CreateDate"), key.get("Status", "Active") == "Active")
+            for page in pages
+            for key in page.get("AccessKeyMetadata", [])
         ]
 
     def create_access_key(self, user: str) -> NewAccessKey:
-        made = self._call("CreateAccessKey", self._client.create_access_key, user)["AccessKey"]
-        return NewAccessKey(made["AccessKeyId"], SecretStr(made["SecretAccessKey"]))
+        """Raises LimitReached: AWS allows two keys a user.
+
+        After StoreUnavailable there may be a key that nobody knows of: `list_access_keys` tells.
+        """
+        operation = "CreateAccessKey"
+        answer = self._call(operation, self._client.create_access_key, user)
+        made = _told(operation, user, answer, "AccessKey")
+        secret = SecretStr(_told(operation, user, made, "SecretAccessKey"))
+        return NewAccessKey(_told(operation, user, made, "AccessKeyId"), secret)
 
     def delete_access_key(self, user: str, access_key_id: str) -> None:
-        """One that is gone is no error."""
+        """One that is gone is no error, nor is a user that is."""
         try:
             self._call("DeleteAccessKey", self._client.delete_access_key, user, AccessKeyId=access_key_id)
         except IdentityMissing:
@@ -134,6 +160,23 @@ class IdentityAdmin:
     def _call(self, operation: str, method: Callable[..., Document], user: str, **arguments: Any) -> Document:
         with translated_s3_errors(operation, user):
             return method(UserName=user, **arguments)
+
+    def _pages(
+        self, operation: str, method: Callable[..., Document], resource: str, **arguments: str
+    ) -> Iterator[Document]:
+        while True:
+            with translated_s3_errors(operation, resource):
+                page = method(**arguments)
+            yield page
+            if not page.get("IsTruncated") or not page.get("Marker"):
+                return
+            arguments["Marker"] = page["Marker"]
+
+
+def _told(operation: str, user: str, answer: Document, name: str) -> Any:
+    if not answer.get(name):
+        raise StoreUnavailable(operation, "NoResult", HTTPStatus.OK, f"the answer lacks {name}", user)
+    return answer[name]
 
 
 # Multipart uploads go by other names where IAM was written after S3's operations instead of its permissions.
