@@ -124,11 +124,14 @@ class StoreRests:
             self._until[store] = (now + self._rest_seconds, message)
             return None
 
-    def failed(self, store: str, now: float, message: str) -> None:
+    def failed(self, store: str, now: float, message: str) -> bool:
+        """Whether that is news."""
         with self._lock:
+            news = store not in self._until
             # The first message stays: details that differ from call to call would be written to every status.
             _, known = self._until.get(store, (0.0, message))
             self._until[store] = (now + self._rest_seconds, known)
+            return news
 
     def answered(self, store: str) -> bool:
         """Whether this ends a rest: those who waited for it should be visited now."""

@@ -128,7 +128,9 @@ class Operator:
             return jittered(member.resync_seconds)
         message = unanswered(status)
         if message is not None:
-            self._rests.failed(member.store, time.monotonic(), message)
+            if self._rests.failed(member.store, time.monotonic(), message):
+                # Its own status must not say for minutes that it is well.
+                self._soon(Reference(OBJECT_STORE_KIND, "", member.store), 0.0)
             return self._retry_in(member.reference)
         if self._rests.answered(member.store):
             self._visit_all_on(member.store)

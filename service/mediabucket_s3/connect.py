@@ -38,6 +38,7 @@ _REGION_OF_IAM: Final = {
     "iam.amazonaws.com": "us-east-1",
     "iam.global.api.aws": "us-east-1",
     "iam.amazonaws.com.cn": "cn-north-1",
+    "iam.cn-north-1.amazonaws.com.cn": "cn-north-1",
     "iam.us-gov.amazonaws.com": "us-gov-west-1",
 }
 

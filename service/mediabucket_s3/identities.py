@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -41,6 +42,13 @@ class NewAccessKey:
     secret_access_key: SecretStr = field(repr=False)
 
 
+# By the end of the S3 endpoint's host name.
+_AWS_IAM = {
+    ".amazonaws.com": "https://iam.amazonaws.com",
+    ".amazonaws.com.cn": "https://iam.cn-north-1.amazonaws.com.cn",
+}
+
+
 class IdentityAdmin:
     """The users of one store, seen by whoever provisions buckets. Synchronous; safe to share between threads.
 
@@ -56,7 +64,7 @@ class IdentityAdmin:
         cls, connection: StoreConnection, endpoint: str | None = None, on_answer: Callable[[], None] | None = None
     ) -> Self:
         """`endpoint` is that of IAM, if it is not the store's. `on_answer` is called after each attempt of a call."""
-        return cls(identity_client(connection, endpoint or connection.endpoint, on_answer))
+        return cls(identity_client(connection, endpoint or iam_endpoint_of(connection.endpoint), on_answer))
 
     def user_exists(self, user: str) -> bool:
         try:
@@ -183,6 +191,18 @@ def _told(operation: str, user: str, answer: Document, name: str) -> Any:
 LIST_PARTS = ("s3:ListMultipartUploadParts", "s3:ListParts")
 # SeaweedFS asks for AWS's permission and refuses a policy that names it: all lists of this one bucket, then.
 LIST_UPLOADS = ("s3:ListBucketMultipartUploads", "s3:List*")
+
+
+def iam_endpoint_of(endpoint: str) -> str:
+    """Where a store's IAM is, unless somebody says otherwise: at the store itself, but for AWS, which has it elsewhere.
+
+    https://docs.aws.amazon.com/general/latest/gr/iam-service.html
+    """
+    host = urlsplit(endpoint).hostname or ""
+    for suffix, iam in _AWS_IAM.items():
+        if host.endswith(suffix):
+            return iam
+    return endpoint
 
 
 def bucket_access_policies(bucket: str) -> tuple[Document, ...]:

@@ -22,7 +22,7 @@ from mediabucket_s3.errors import (
     S3Error,
     error_class,
 )
-from mediabucket_s3.identities import IdentityAdmin, bucket_access_policies, bucket_access_policy
+from mediabucket_s3.identities import IdentityAdmin, bucket_access_policies, bucket_access_policy, iam_endpoint_of
 
 POLICY = "access"
 # The words of SeaweedFS.
@@ -288,3 +288,17 @@ def test_a_new_key_is_told_once_and_nowhere_else(
     assert "ListAccessKeysResponse" in caplog.text
     assert secret
     assert not [text for text in (caplog.text, repr(made), str(made)) if secret in text]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "iam"),
+    [
+        ("https://s3.eu-central-1.amazonaws.com", "https://iam.amazonaws.com"),
+        ("https://s3.cn-north-1.amazonaws.com.cn", "https://iam.cn-north-1.amazonaws.com.cn"),
+        ("http://seaweedfs:8333", "http://seaweedfs:8333"),
+        ("https://amazonaws.com.example.com", "https://amazonaws.com.example.com"),
+    ],
+)
+def test_aws_has_its_iam_elsewhere(endpoint: str, iam: str) -> None:
+    """Asked at S3, it would look like a store without IAM, which shares its own key."""
+    assert iam_endpoint_of(endpoint) == iam
