@@ -15,6 +15,8 @@ from mediabucket_s3.raw_requests import RawResponse, RawSender
 _TYPE: Final = "application/octet-stream"
 _SECONDS: Final = 60
 _NAME: Final = ".mediabucket-canary"
+# Never a user's: what a crash, or the versioning of the bucket, left of them does not make a bucket "not empty".
+CANARY_KEYS: Final = (f"{PENDING_PREFIX}{_NAME}", f"{UPLOADS_PREFIX}{_NAME}")
 
 
 class UploadPathBroken(Exception):
@@ -36,7 +38,7 @@ class Canary:
         store = self.connection.store.model_copy(update={"public_endpoint": self.connection.store.endpoint})
         presigner = Presigner(store, self.connection.bucket)
         body = secrets.token_bytes(64)
-        pending, published = f"{PENDING_PREFIX}{_NAME}", f"{UPLOADS_PREFIX}{_NAME}"
+        pending, published = CANARY_KEYS
         upload = self._upload(presigner, pending, body)
         try:
             self._preflight(upload)

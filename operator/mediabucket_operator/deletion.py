@@ -10,6 +10,7 @@ from mediabucket_api.object_store import IamMode, Permission
 from mediabucket_api.resources import MediaBucket
 from mediabucket_api.spec import DeletionPolicy, ManagementPolicy
 from mediabucket_api.status import ConditionType, OwnershipOrigin, OwnershipState
+from mediabucket_operator.canary import CANARY_KEYS
 from mediabucket_operator.cluster import Manifest, Reference
 from mediabucket_operator.conditions import Conditions, Verdict
 from mediabucket_operator.credentials import BucketIdentity, user_name
@@ -118,8 +119,12 @@ def is_ours(resource: MediaBucket, found: Found, cluster: str) -> bool:
 
 
 def _empty_if_asked(resource: MediaBucket, admin: BucketAdmin) -> None:
+    """Of a bucket that may only go when it is empty, what this program itself left there is taken away."""
     if resource.spec.deletion_policy == DeletionPolicy.DESTROY:
         admin.delete_everything()
+        return
+    for key in CANARY_KEYS:
+        admin.delete_every_version(key)
 
 
 def _remove_identity(environment: Environment, resource: MediaBucket, access: StoreAccess) -> None:

@@ -76,7 +76,7 @@ class BucketAdmin:
         if not self.is_empty():
             if not self._has_only(OWNER_MARKER_KEY):
                 raise BucketNotEmpty("DeleteBucket", "BucketNotEmpty", resource=self.bucket)
-            self._delete_objects([{"Key": OWNER_MARKER_KEY}])
+            self.delete_every_version(OWNER_MARKER_KEY)
         self._call("DeleteBucket", self._client.delete_bucket)
 
     def delete_everything(self) -> None:
@@ -100,6 +100,17 @@ class BucketAdmin:
             if not doomed:
                 return
             self._delete_objects([{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in doomed])
+
+    def delete_every_version(self, key: str) -> None:
+        """Delete an object with its older versions and delete markers; one that is gone already is no error."""
+        try:
+            page = self._call("ListObjectVersions", self._client.list_object_versions, Prefix=key)
+            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        except NotImplementedByStore:
+            found = [{"Key": key}]
+        entries = [{name: entry[name] for name in ("Key", "VersionId") if name in entry} for entry in found]
+        if doomed := [entry for entry in entries if entry["Key"] == key]:
+            self._delete_objects(doomed)
 
     def _keys_but_marker(self) -> list[dict[str, str]]:
         return [{"Key": key} for key in self.first_keys() if key != OWNER_MARKER_KEY]

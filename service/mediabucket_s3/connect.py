@@ -24,7 +24,7 @@ from mediabucket_s3.addressing import is_loopback
 from mediabucket_s3.identity_answers import read_answer
 
 CONNECT_TIMEOUT_SECONDS: Final = 3.0
-ADMINISTRATION_READ_TIMEOUT_SECONDS: Final = 20.0
+ADMINISTRATION_READ_TIMEOUT_SECONDS: Final = 10.0
 # A server-side copy of 5 GiB answers only when it is done.
 OBJECT_READ_TIMEOUT_SECONDS: Final = 120.0
 ATTEMPTS: Final = 3

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 from kube_cluster import KubeCluster
-from kube_platform import Platform, helm
+from kube_platform import Platform, cluster_with_chart
 from operator_process import (
     OPERATOR_ACCOUNT,
-    OPERATOR_NAMESPACE,
     OperatorProcess,
     eventually,
     namespace,
@@ -20,7 +19,6 @@ from operator_process import (
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 
 ROOT = Path(__file__).resolve().parents[2]
-CHART = ROOT / "charts" / "mediabucket"
 ALL_ALLOWED = {"allowDestroy": "Allowed", "allowAdoption": "Allowed"}
 
 
@@ -65,13 +63,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def installed(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeCluster]:
-    """An API server of its own for the operator, with what the chart makes: kinds, permissions, an account."""
-    cluster = KubeCluster.start(tmp_path_factory.mktemp("installed"), assets, (OPERATOR_ACCOUNT,))
-    try:
-        helm(assets, cluster, "install", "mediabucket", str(CHART), "-n", OPERATOR_NAMESPACE, "--create-namespace")
+    """For the operator, of its own."""
+    with cluster_with_chart(tmp_path_factory.mktemp("installed"), assets) as cluster:
         yield cluster
-    finally:
-        cluster.stop()
 
 
 @pytest.fixture(scope="session")

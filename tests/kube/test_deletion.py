@@ -6,6 +6,7 @@ import pytest
 from kube_platform import Platform
 from operator_process import condition, eventually, media_bucket, namespace, store_documents
 
+from mediabucket_operator.canary import CANARY_KEYS
 from mediabucket_s3.admin import BucketAdmin
 
 pytestmark = pytest.mark.promise(7)
@@ -79,6 +80,15 @@ def test_delete_if_empty(platform: Platform, team: str) -> None:
     eventually(lambda: gone(platform, team))
     assert not admin.exists()
     assert users_of(platform, uid) == []
+
+
+def test_what_the_canary_left_does_not_keep_a_bucket(platform: Platform, team: str) -> None:
+    """Left by a crash in the middle of it, or by versioning, which keeps what it has deleted."""
+    admin = made(platform, team, deletionPolicy="DeleteIfEmpty", versioning="Enabled")
+    for key in CANARY_KEYS:
+        admin.write_object(key, b"left", "application/octet-stream")
+    delete(platform, team)
+    assert not admin.exists()
 
 
 def test_switching_to_retain_releases_at_once(platform: Platform, team: str) -> None:

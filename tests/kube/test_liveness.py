@@ -48,7 +48,8 @@ def test_silent_watches_fail_the_probe_within_90_seconds(apart: Platform, betwee
     eventually(lambda: apart.operator.health()[0] == 503, seconds=FAILS_WITHIN_SECONDS, every=1)
     # Not at once either: a quiet minute is no silence.
     assert time.monotonic() - started > 10
-    assert "nothing came from the watch /apis/mediabucket.dev/v1alpha1/mediabuckets" in apart.operator.health()[1]
+    # All of them are silent; which is named first depends on their last bookmark.
+    assert "nothing came from the watch /apis/" in apart.operator.health()[1]
 
 
 def test_watches_that_died_are_opened_anew_and_nothing_is_missed(apart: Platform, between: TcpProxy, team: str) -> None:

@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kube_cluster import KubeCluster
-from kube_platform import Platform, helm
+from kube_platform import Platform, cluster_with_chart
 from operator_process import (
     OPERATOR_ACCOUNT,
-    OPERATOR_NAMESPACE,
     OperatorProcess,
     condition,
     eventually,
@@ -21,7 +19,6 @@ from operator_process import (
 
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 
-CHART = Path(__file__).resolve().parents[2] / "charts" / "mediabucket"
 Use = tuple[str, str, str]
 # Kinds that a cluster may lack, as this one does.
 HTTP_ROUTE = {
@@ -50,16 +47,11 @@ HTTP_ROUTE = {
 @pytest.fixture(scope="module")
 def platform(assets: Path, seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """An API server of its own: its audit log has nothing but this story."""
-    cluster = KubeCluster.start(tmp_path_factory.mktemp("permissions"), assets, (OPERATOR_ACCOUNT,))
     gateway = {"MEDIABUCKET_OPERATOR_GATEWAY": "gateways/public"}
-    operator = OperatorProcess(cluster, tmp_path_factory.mktemp("operator"), gateway)
-    try:
-        helm(assets, cluster, "install", "mediabucket", str(CHART), "-n", OPERATOR_NAMESPACE, "--create-namespace")
+    with cluster_with_chart(tmp_path_factory.mktemp("permissions"), assets) as cluster:
         cluster.apply(HTTP_ROUTE)
-        with operator:
+        with OperatorProcess(cluster, tmp_path_factory.mktemp("operator"), gateway) as operator:
             yield Platform(cluster, seaweedfs, operator)
-    finally:
-        cluster.stop()
 
 
 def tell_the_whole_story(platform: Platform) -> None:

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 from kube_cluster import KubeCluster
-from kube_platform import Platform, helm
+from kube_platform import Platform, cluster_with_chart
 from operator_process import (
     OPERATOR_ACCOUNT,
-    OPERATOR_NAMESPACE,
     OperatorProcess,
     condition,
     eventually,
@@ -24,7 +23,6 @@ from recording_proxy import RecordingProxy
 
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 
-CHART = Path(__file__).resolve().parents[2] / "charts" / "mediabucket"
 COUNT = int(os.environ.get("MEDIABUCKET_TEST_AT_REST", "500"))
 SCOPED = 20
 # The shortest resync interval, and twice that with its jitter.
@@ -42,16 +40,12 @@ def recorded(seaweedfs: SeaweedFS) -> Iterator[RecordingProxy]:
 def platform(
     assets: Path, seaweedfs: SeaweedFS, recorded: RecordingProxy, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:
-    cluster = KubeCluster.start(tmp_path_factory.mktemp("rest"), assets, (OPERATOR_ACCOUNT,))
-    try:
-        helm(assets, cluster, "install", "mediabucket", str(CHART), "-n", OPERATOR_NAMESPACE, "--create-namespace")
+    with cluster_with_chart(tmp_path_factory.mktemp("rest"), assets) as cluster:
         store = seaweedfs.connection.model_copy(update={"endpoint": recorded.endpoint})
         shared = store_documents("store", store, iam={"mode": "Shared"})
         cluster.apply(*shared, *store_documents("scoped", store), namespace("crowd"))
         with OperatorProcess(cluster, tmp_path_factory.mktemp("operator")) as operator:
             yield Platform(cluster, seaweedfs, operator)
-    finally:
-        cluster.stop()
 
 
 def writes_of_the_operator(kube: KubeCluster, after_line: int) -> Counter[str]:

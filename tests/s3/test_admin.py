@@ -128,6 +128,19 @@ async def test_a_bucket_with_only_older_versions_is_not_empty(bucket: BucketAdmi
         bucket.delete()
 
 
+async def test_every_version_of_one_object_is_deleted_and_no_other(bucket: BucketAdmin, objects: BucketObjects) -> None:
+    bucket.put_versioning("Enabled")
+    for content in (b"first", b"second"):
+        await objects.put("a", content, "text/plain")
+    await objects.delete("a")
+    await objects.put("ab", b"other", "text/plain")
+    bucket.delete_every_version("a")
+    bucket.delete_every_version("a")
+    assert bucket.read_object("ab") == b"other"
+    bucket.delete_every_version("ab")
+    assert bucket.is_empty()
+
+
 def test_reading_what_was_never_set_is_no_error(bucket: BucketAdmin) -> None:
     assert bucket.get_policy() is None
     assert bucket.get_cors() == []

@@ -1,18 +1,22 @@
 """Everything that an operator works between: an API server with the chart in it, and a store."""
 
+import contextlib
 import os
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kube_cluster import KubeCluster
-from operator_process import OperatorProcess
+from operator_process import OPERATOR_ACCOUNT, OPERATOR_NAMESPACE, OperatorProcess
 
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 from mediabucket_s3.admin import BucketAdmin
 from mediabucket_s3.identities import IdentityAdmin
+
+CHART = Path(__file__).resolve().parents[2] / "charts" / "mediabucket"
 
 
 @dataclass(frozen=True)
@@ -54,3 +58,14 @@ def helm(assets: Path, kube: KubeCluster, *arguments: str) -> str:
     )
     assert result.returncode == 0, result.stderr
     return result.stdout
+
+
+@contextlib.contextmanager
+def cluster_with_chart(directory: Path, assets: Path) -> Iterator[KubeCluster]:
+    """An API server with what the chart makes: kinds, permissions, the operator's account."""
+    cluster = KubeCluster.start(directory, assets, (OPERATOR_ACCOUNT,))
+    try:
+        helm(assets, cluster, "install", "mediabucket", str(CHART), "-n", OPERATOR_NAMESPACE, "--create-namespace")
+        yield cluster
+    finally:
+        cluster.stop()

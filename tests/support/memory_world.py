@@ -150,6 +150,10 @@ class MemoryBucket(BucketAdmin):
         for key in sorted(self._found().objects):
             self._write(f"delete object {key} of", lambda key=key: void(self._found().objects.pop(key, None)))  # type: ignore[misc]
 
+    def delete_every_version(self, key: str) -> None:
+        if key in self._found().objects:
+            self._write(f"delete object {key} of", lambda: void(self._found().objects.pop(key, None)))
+
     def is_empty(self) -> bool:
         return not self._found().objects
 

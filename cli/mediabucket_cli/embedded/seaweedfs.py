@@ -102,16 +102,24 @@ class SeaweedFS(EmbeddedServer):
         )
 
     def _is_ready(self) -> bool:
-        """Whether S3 answers anything: it is the last part to start."""
-        connection = http.client.HTTPConnection(LOOPBACK, self.ports[_S3_PORT], timeout=1)
+        """S3 starts last, but answers before the volume server has told the master which volumes there are."""
+        return self._get(_S3_PORT, "/") is not None and self._has_volume_server() and self.child.running
+
+    def _has_volume_server(self) -> bool:
+        topology = json.loads(self._get("master.port", "/dir/status") or b"{}").get("Topology", {})
+        racks = [rack for center in topology.get("DataCenters") or [] for rack in center["Racks"] or []]
+        return any(rack["DataNodes"] for rack in racks)
+
+    def _get(self, port_name: str, path: str) -> bytes | None:
+        """The body of any answer, None without one."""
+        connection = http.client.HTTPConnection(LOOPBACK, self.ports[port_name], timeout=1)
         try:
-            connection.request("GET", "/")
-            connection.getresponse()
+            connection.request("GET", path)
+            return connection.getresponse().read()
         except (OSError, http.client.HTTPException):
-            return False
+            return None
         finally:
             connection.close()
-        return self.child.running
 
     def _end(self, child: Child) -> None:
         child.stop(signal.SIGTERM if self.durable else signal.SIGKILL)
