@@ -121,6 +121,11 @@ class BucketConnection(BaseModel):
         )
 
 
+def webhook_secret_variable(name: str) -> str:
+    """The environment variable that holds the signing secret of a webhook."""
+    return f"MEDIABUCKET_WEBHOOK_SECRET_{name.upper().replace('-', '_')}"
+
+
 def _capabilities(text: str) -> dict[str, str]:
     pairs = (pair.partition("=") for pair in text.split(",") if pair)
     return {name.strip(): verdict.strip() for name, _, verdict in pairs}

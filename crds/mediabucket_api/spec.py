@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, StringConstraints
 
 from mediabucket_api.base import ApiModel, Expected, HttpUrl, ListType, Name, Rule, immutable, immutable_optional
-from mediabucket_api.workload import Service
+from mediabucket_api.workload import SecretReference, Service
 
 MAX_BUCKET_NAME_CHARACTERS = 63
 # No dot, underscore or capital: botocore silently leaves virtual-host addressing for such names.
@@ -25,6 +25,12 @@ Origin = Annotated[
     str,
     StringConstraints(pattern=r"^(\*|https?://[A-Za-z0-9.*-]+(:([0-9]{1,5}|\*))?)$", max_length=253),
     Expected("a web origin such as https://app.example.com or http://localhost:*, without path and final slash, or *"),
+]
+# Part of the name of an environment variable.
+WebhookName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=40, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"),
+    Expected("at most 40 lower-case letters, digits and dashes, with a letter or digit at both ends"),
 ]
 
 DEFAULT_MIME_TYPES = (
@@ -108,12 +114,36 @@ class Multipart(ApiModel):
 
 
 class UploadLimits(ApiModel):
-    """Per user: how many uploads may be pending, and how many bytes may be stored and reserved."""
+    """Per user: pending uploads, bytes stored and reserved, and API calls."""
 
     pending_per_user: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Uploads that one user may have begun and not confirmed."""
     bytes_per_user: Annotated[int, Field(ge=1, le=2**53)] | None = None
     """Bytes that one user may have stored and reserved."""
+    requests_per_minute: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """API calls that one user may make in a minute, over all replicas; a tenth of them at once."""
+
+
+class WebhookEvent(StrEnum):
+    COMPLETED = "media.completed"
+    FAILED = "media.failed"
+    EXPIRED = "media.expired"
+    DELETED = "media.deleted"
+
+
+class Webhook(ApiModel):
+    """Where to tell what became of media, at least once, signed: https://www.standardwebhooks.com"""
+
+    name: WebhookName
+    """Unique within the list."""
+    url: HttpUrl
+    """Where events are POSTed."""
+    secret_ref: SecretReference
+    """The Secret whose key `secret`, unless another is named, holds the signing secret `whsec_...`."""
+    events: Annotated[tuple[WebhookEvent, ...], Field(min_length=1, max_length=4), ListType("set")] = tuple(
+        WebhookEvent
+    )
+    """Which events are sent."""
 
 
 class Uploads(ApiModel):
@@ -141,7 +171,9 @@ class Uploads(ApiModel):
     multipart: Multipart = Multipart()
     """How large files are cut."""
     limits: UploadLimits = UploadLimits()
-    """What one user may hold."""
+    """What one user may hold and ask."""
+    webhooks: Annotated[tuple[Webhook, ...], Field(max_length=8), ListType("map", keys=("name",))] = ()
+    """Who is told what became of media."""
 
 
 class Cors(ApiModel):

@@ -97,6 +97,15 @@ class Auth(ApiModel):
     """Required `iss` of a token; unset: any."""
     audience: ShortText | None = None
     """Required `aud` of a token; unset: any."""
+    admin_scope: ShortText = "media:admin"
+    """Who has this in the token's `scope` (RFC 8693) may erase the media of a user."""
+
+
+class Events(ApiModel):
+    """What the store tells the service: `POST /api/events/s3`."""
+
+    secret_ref: SecretReference | None = None
+    """The Secret whose key `secret`, unless another is named, notifications must carry; unset: none are taken."""
 
 
 class Exposure(ApiModel):
@@ -131,5 +140,7 @@ class Service(ApiModel):
     """MongoDB for messages; unset: they live in PostgreSQL."""
     auth: Auth = Auth()
     """Whose tokens are accepted."""
+    events: Events = Events()
+    """Notifications of the store, so that an upload is confirmed without the client."""
     exposure: Exposure = Exposure()
     """Whether and how the service is reached from outside the cluster."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mediabucket_api.connection import SPEC_FILE_VARIABLE, SPEC_KEY, BucketConnection
+from mediabucket_api.connection import SPEC_FILE_VARIABLE, SPEC_KEY, BucketConnection, webhook_secret_variable
 from mediabucket_api.constants import GROUP
 from mediabucket_api.resources import MediaBucket
 from mediabucket_api.workload import ExposureType, Replicas, ResourceAmounts, SecretReference, ServiceState
@@ -28,7 +28,7 @@ KINDS: Final = (
 )
 _SPEC_DIRECTORY: Final = "/etc/mediabucket"
 _CPU_TARGET_PERCENT: Final = 70
-_DATABASE_KEY, _AUTH_KEY = "url", "secret"
+_DATABASE_KEY, _SECRET_KEY = "url", "secret"
 
 
 class WorkloadIncomplete(Exception):
@@ -61,7 +61,12 @@ def secret_variables(resource: MediaBucket) -> tuple[SecretVariable, ...]:
     wanted = [
         _variable("MEDIABUCKET_DATABASE_URL", service.database.secret_ref, _DATABASE_KEY),
         _variable("MEDIABUCKET_MONGODB_URL", service.messages.secret_ref, _DATABASE_KEY),
-        _variable("MEDIABUCKET_JWT_SECRET", service.auth.secret_ref, _AUTH_KEY),
+        _variable("MEDIABUCKET_JWT_SECRET", service.auth.secret_ref, _SECRET_KEY),
+        _variable("MEDIABUCKET_EVENTS_SECRET", service.events.secret_ref, _SECRET_KEY),
+        *(
+            _variable(webhook_secret_variable(webhook.name), webhook.secret_ref, _SECRET_KEY)
+            for webhook in resource.spec.uploads.webhooks
+        ),
     ]
     return tuple(variable for variable in wanted if variable is not None)
 

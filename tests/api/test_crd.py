@@ -176,7 +176,7 @@ def test_columns_point_at_fields_that_exist(kind: str) -> None:
         (".spec.tags", {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["key"]}),
         (".status.conditions", {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
         (".status.conditions[].lastTransitionTime", {"type": "string", "format": "date-time"}),
-        (".spec.service.auth", {"default": {}}),
+        (".spec.service.auth", {"default": {"adminScope": "media:admin"}}),
         (".spec.service.resources.limits", {"default": {"memory": "512Mi"}}),
     ],
 )

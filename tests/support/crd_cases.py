@@ -32,7 +32,15 @@ FULL: dict[str, list[dict[str, Any]]] = {
                 "staleAfterSeconds": 3600,
                 "integrity": "Verified",
                 "multipart": {"minBytes": 8_000_000, "partBytes": 8_000_000},
-                "limits": {"pendingPerUser": 10, "bytesPerUser": 10_000},
+                "limits": {"pendingPerUser": 10, "bytesPerUser": 10_000, "requestsPerMinute": 600},
+                "webhooks": [
+                    {
+                        "name": "chat",
+                        "url": "https://chat.example.com/media",
+                        "secretRef": {"name": "webhook", "key": "secret"},
+                        "events": ["media.completed"],
+                    }
+                ],
             },
             "publicAccess": "Blocked",
             "cdn": {"baseUrl": "https://cdn.example.com"},
@@ -53,7 +61,13 @@ FULL: dict[str, list[dict[str, Any]]] = {
                 },
                 "database": {"secretRef": {"name": "database", "key": "url"}},
                 "messages": {"secretRef": {"name": "messages", "key": "url"}},
-                "auth": {"jwksUrl": "https://issuer.example.com/jwks", "issuer": "issuer", "audience": "media"},
+                "auth": {
+                    "jwksUrl": "https://issuer.example.com/jwks",
+                    "issuer": "issuer",
+                    "audience": "media",
+                    "adminScope": "media:erase",
+                },
+                "events": {"secretRef": {"name": "events", "key": "secret"}},
                 "exposure": {"type": "Ingress", "host": "media.example.com"},
             },
         },
@@ -98,6 +112,7 @@ REFUSED_BY_PATTERN = {
     "region": "US East",
     "caBundle": "/etc/ssl/ca.pem",
     "matchNames": "Chat",
+    "url": "ftp://chat.example.com",
 }
 # Texts that a field accepts, one for each number: to make lists that are too long.
 NUMBERED = {
@@ -105,6 +120,7 @@ NUMBERED = {
     "allowedOrigins": "https://a{}.example.com",
     "matchNames": "chat-{}",
     "tags": "team{}",
+    "webhooks": "hook-{}",
 }
 # Bounds that another rule of the object forbids to reach in the full object: what has to be different with them.
 WITH_BOUND: dict[tuple[str, str, Any], dict[str, Any]] = {
@@ -210,7 +226,11 @@ def _lists(path: Path, schema: Schema, good: Any) -> Iterator[Made]:
     name = path[-1]
     if schema.get("minItems", 0) > 0:
         yield "too few items", good[: schema["minItems"] - 1], "should have at least", {}
-    many = [_numbered(name, good[0], number) for number in range(schema["maxItems"] + 1)]
+    values = [NUMBERED[name].format(number) for number in range(schema["maxItems"] + 1)] if name in NUMBERED else []
+    # More than an enum has values are too many, though one of them is there twice.
+    values = values or [*schema["items"]["enum"], schema["items"]["enum"][0]]
+    [map_key] = schema.get("x-kubernetes-list-map-keys", [None])
+    many = [{**good[0], map_key: value} if map_key else value for value in values]
     yield "too many items", many, "must have at most", {}
     yield "as many items as may be", many[:-1], None, {}
     yield "an item twice", [good[0], good[0]], "Duplicate value", {}
@@ -236,11 +256,6 @@ def _types(_path: Path, schema: Schema, _good: Any) -> Iterator[Made]:
 def _unknown(_path: Path, schema: Schema, good: Any) -> Iterator[Made]:
     if "properties" in schema:
         yield "with an unknown field", {**good, "colour": "blue"}, "unknown field", {}
-
-
-def _numbered(name: str, good: Any, number: int) -> Any:
-    text = NUMBERED[name].format(number)
-    return {**good, "key": text} if isinstance(good, dict) else text
 
 
 def _value(kind: str, path: Path) -> Any:

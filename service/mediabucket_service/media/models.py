@@ -11,6 +11,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Double,
     ForeignKey,
     Index,
     LargeBinary,
@@ -46,21 +47,24 @@ class MediaFile(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("status IN ('pending', 'completed', 'failed', 'expired', 'deleted')", "media_files_status"),
         CheckConstraint("octet_length(checksum) = 32", "media_files_checksum"),
-        # Races between initiates and between confirms are settled here, not in the service.
+        # Races between initiates and between confirms are settled here, not in the service. With the sizes in them
+        # a user's usage is counted from these two alone.
         Index(
-            "media_files_one_completed",
+            "media_files_completed_once",
             "bucket",
             "uploaded_by",
             "checksum",
             unique=True,
+            postgresql_include=["file_size"],
             postgresql_where=text("status = 'completed' AND duplicate_of IS NULL"),
         ),
         Index(
-            "media_files_one_pending",
+            "media_files_pending_once",
             "bucket",
             "uploaded_by",
             "checksum",
             unique=True,
+            postgresql_include=["file_size"],
             postgresql_where=text("status = 'pending'"),
         ),
         Index("media_files_of_user", "bucket", "uploaded_by", text("media_id DESC")),
@@ -95,6 +99,13 @@ class MediaFile(SQLModel, table=True):
     # Set when the same user's same bytes were published by another row first: both rows then share its file_path.
     duplicate_of: UUID | None = None
     bytes_removed_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    # Of the multipart upload that is offered for a pending file, and the size of its parts in bytes.
+    upload_id: str | None = Field(default=None, sa_column=Column(Text))
+    part_size: int | None = Field(default=None, sa_column=Column(BigInteger))
+    # As far as the head of the file told them.
+    width: int | None = None
+    height: int | None = None
+    duration_seconds: float | None = Field(default=None, sa_column=Column(Double))
     client_metadata: dict[str, Any] = Field(
         sa_column=Column("metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb"))
     )
@@ -116,3 +127,33 @@ class MediaReference(SQLModel, table=True):
     message_id: UUID = Field(primary_key=True)
     settled: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=text("false")))
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))
+
+
+class RateLimit(SQLModel, table=True):
+    """How much of a user's allowance of calls is left. Unlogged: after a crash everybody begins with all of it.
+
+    `full_at`: when the allowance would be whole again (the theoretical arrival time of the generic cell rate
+    algorithm, ITU-T I.371).
+    """
+
+    __tablename__: ClassVar[str] = "rate_limits"
+    __table_args__ = ({"prefixes": ["UNLOGGED"]},)
+
+    bucket: str = Field(sa_column=Column(Text, primary_key=True))
+    user_id: str = Field(sa_column=Column(Text, primary_key=True))
+    full_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class Erasure(SQLModel, table=True):
+    """The receipt of a user's erasure. The user is named by a SHA-256 only: what was erased must not live on here."""
+
+    __tablename__: ClassVar[str] = "erasures"
+
+    bucket: str = Field(sa_column=Column(Text, primary_key=True))
+    user_digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    requested_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))
+    completed_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    media: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default=text("0")))
+    objects: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default=text("0")))
+    bytes: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default=text("0")))
+    removed_references: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default=text("0")))

@@ -20,7 +20,7 @@ from mediabucket_service.media.models import MediaFile, MediaStatus
 _COLUMNS = (
     "media_id, bucket, uploaded_by, file_name, file_path, cdn_url, media_type, file_size, mime_type, checksum, status,"
     " etag, uploaded_at, confirmed_at, expires_at, lease_until, lease_owner, failure, duplicate_of, bytes_removed_at,"
-    " metadata AS client_metadata"
+    " upload_id, part_size, width, height, duration_seconds, metadata AS client_metadata"
 )
 
 _INITIATE = f"""
@@ -42,13 +42,15 @@ WITH completed AS (
 SELECT * FROM completed UNION ALL SELECT * FROM pending
 """
 
+# Two index-only scans, of the very indexes that settle the races: nothing is counted that could be wrong.
 _USAGE = """
-SELECT count(*) FILTER (WHERE status = 'pending') AS pending,
-       coalesce(sum(file_size), 0)::bigint AS bytes,
-       coalesce(bool_or(checksum = %(checksum)s), false) AS known
-FROM media_files
-WHERE bucket = %(bucket)s AND uploaded_by = %(uploaded_by)s
-  AND status IN ('pending', 'completed') AND duplicate_of IS NULL
+SELECT pending.count AS pending, pending.bytes + completed.bytes AS bytes, pending.known OR completed.known AS known
+FROM (SELECT count(*), coalesce(sum(file_size), 0)::bigint AS bytes,
+             coalesce(bool_or(checksum = %(checksum)s), false) AS known
+      FROM media_files WHERE bucket = %(bucket)s AND uploaded_by = %(uploaded_by)s AND status = 'pending') AS pending,
+     (SELECT coalesce(sum(file_size), 0)::bigint AS bytes, coalesce(bool_or(checksum = %(checksum)s), false) AS known
+      FROM media_files WHERE bucket = %(bucket)s AND uploaded_by = %(uploaded_by)s AND status = 'completed'
+        AND duplicate_of IS NULL) AS completed
 """
 
 
