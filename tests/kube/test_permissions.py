@@ -68,7 +68,7 @@ def tell_the_whole_story(platform: Platform) -> None:
         eventually(lambda kind=kind: kube.find(kind, "media-media", "team"))  # type: ignore[misc]
     eventually(lambda: kube.find("deployment", "media-media", "team"))
     kube.apply(media_bucket("media", "team", "store"))
-    eventually(lambda: kube.find("deployment", "media-media", "team") is None)
+    eventually(lambda: kube.find("deployment", "media-media", "team") is None, seconds=90)
     platform.wait("media", "team")
     kube.kubectl("annotate", "ostore/store", "mediabucket.dev/probe=now")
     eventually(lambda: "mediabucket.dev/probe" not in kube.get("ostore", "store")["metadata"]["annotations"])
