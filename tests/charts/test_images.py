@@ -162,9 +162,11 @@ def link_packages(image: str, site: Path) -> None:
     for name, version in pins(image).items():
         distribution = metadata.distribution(name)
         assert distribution.version == version, f"{name} is {distribution.version} here and {version} in the image"
-        tops = {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}
-        for top in tops:
-            (site / top).symlink_to(Path(str(distribution.locate_file(top))))
+        # File by file: a namespace package is one directory of several distributions.
+        for file in distribution.files or ():
+            if ".." not in file.parts and "__pycache__" not in file.parts:
+                (site / file).parent.mkdir(parents=True, exist_ok=True)
+                (site / file).symlink_to(Path(str(distribution.locate_file(file))))
 
 
 @pytest.fixture(scope="module")
