@@ -1,5 +1,6 @@
 """Messages in MongoDB."""
 
+import asyncio
 import uuid
 from collections.abc import Collection
 from typing import Any, Final
@@ -35,6 +36,7 @@ class MongoMessageRepository:
     def __init__(self, connected: Documents) -> None:
         self._messages = connected.collection(COLLECTION)
         self._indexed = False
+        self._indexing = asyncio.Lock()
 
     async def insert(self, message: Message) -> Message:
         messages = await self._ready()
@@ -73,9 +75,15 @@ class MongoMessageRepository:
     async def _ready(self) -> documents.Collection:
         # Before the first use, not at start: the service may start while MongoDB is down.
         if not self._indexed:
+            async with self._indexing:
+                await self._create_indexes()
+        return self._messages
+
+    async def _create_indexes(self) -> None:
+        # Whoever waited for the lock finds them there.
+        if not self._indexed:
             await self._messages.create_indexes(list(_INDEXES))
             self._indexed = True
-        return self._messages
 
 
 def _key(sender: str, client_message_id: str | None) -> UUID | None:
