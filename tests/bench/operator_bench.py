@@ -4,7 +4,6 @@ A real API server, a real store, one operator, on the same cores. Applications u
 the embedded SeaweedFS takes longer for each IAM user the more there are, which would measure SeaweedFS.
 """
 
-import importlib.util
 import json
 import os
 import sys
@@ -18,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "support")]
+sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "scripts")]
 
+import kube_assets  # noqa: E402
 from kube_cluster import KubeCluster  # noqa: E402
 from operator_process import (  # noqa: E402
     OPERATOR_ACCOUNT,
@@ -103,7 +103,7 @@ def measured(count: int) -> Row:
 def platform() -> Iterator[tuple[KubeCluster, OperatorProcess, RecordingProxy]]:
     with tempfile.TemporaryDirectory(prefix="mediabucket-bench-") as name:
         directory = Path(name)
-        kube = KubeCluster.start(directory / "kube", assets(), (OPERATOR_ACCOUNT,))
+        kube = KubeCluster.start(directory / "kube", kube_assets.find_or_build(), (OPERATOR_ACCOUNT,))
         try:
             with (
                 SeaweedFS.start(directory / "store", durable=False) as store,
@@ -130,16 +130,6 @@ def everything_allowed() -> dict[str, Any]:
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
         "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": account}],
     }
-
-
-def assets() -> Path:
-    spec = importlib.util.spec_from_file_location("kube_assets", ROOT / "scripts" / "kube_assets.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found: Path = module.find_or_build()
-    return found
 
 
 def ready(kube: KubeCluster) -> int:

@@ -1,13 +1,13 @@
 """Where Helm is. It is no Python package: without it the tests that need it are skipped, and say so."""
 
-import importlib.util
 import os
 import shutil
 from pathlib import Path
 
+import kube_assets
 import pytest
+from go_tools import AssetsMissing
 
-ASSETS = Path(__file__).resolve().parents[2] / "scripts" / "kube_assets.py"
 HOW_TO_GET_HELM = (
     "no helm to render the chart with: run `make test-kube` once, which builds one with Go, put one on the PATH,"
     " or name the program in HELM"
@@ -25,14 +25,9 @@ def helm_binary() -> Path:
 
 
 def built_helm() -> Path | None:
-    spec = importlib.util.spec_from_file_location("kube_assets", ASSETS)
-    assert spec is not None
-    assert spec.loader is not None
-    assets = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(assets)
     try:
-        program: Path = assets.find() / "helm"
-    except assets.AssetsMissing:
+        program = kube_assets.find() / "helm"
+    except AssetsMissing:
         return None
     return program if os.access(program, os.X_OK) else None
 

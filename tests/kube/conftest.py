@@ -1,11 +1,12 @@
 """A real API server for the whole session, with the CRDs in it."""
 
-import importlib.util
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import kube_assets
 import pytest
+from go_tools import AssetsMissing
 from kube_cluster import KubeCluster
 from kube_platform import Platform, cluster_with_chart
 from operator_process import (
@@ -22,23 +23,13 @@ ROOT = Path(__file__).resolve().parents[2]
 ALL_ALLOWED = {"allowDestroy": "Allowed", "allowAdoption": "Allowed"}
 
 
-def kube_assets() -> Path:
-    """The directory with the programs. Raises AssetsMissing (see scripts/kube_assets.py)."""
-    spec = importlib.util.spec_from_file_location("kube_assets", ROOT / "scripts" / "kube_assets.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    try:
-        found: Path = module.find()
-    except module.AssetsMissing as missing:
-        pytest.skip(str(missing))
-    return found
-
-
 @pytest.fixture(scope="session")
 def assets() -> Path:
-    return kube_assets()
+    """The directory with the programs (see scripts/kube_assets.py)."""
+    try:
+        return kube_assets.find()
+    except AssetsMissing as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,11 @@
 """A running application on a real store and a real database."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
+from ferretdb import AssetsMissing, document_server_url
 from pydantic import SecretStr
 from service_platform import MakePlatform, Platform, running_platform
 from upload_client import JWT_SECRET, UploadClient
@@ -20,6 +21,16 @@ def migrated_database(postgres: Postgres) -> str:
     url = postgres.create_database("service_tests")
     upgrade(url)
     return url
+
+
+@pytest.fixture(scope="session")
+def mongodb_url(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server that speaks MongoDB's protocol; see scripts/document_server.py."""
+    try:
+        with document_server_url(tmp_path_factory.mktemp("ferretdb"), postgres.create_database("documents")) as url:
+            yield url
+    except AssetsMissing as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="session")

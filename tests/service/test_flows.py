@@ -1,6 +1,7 @@
 """Messages that refer to media, over HTTP on a real store and a real database."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,11 +15,22 @@ from mediabucket_service.flows import PARALLEL_CONFIRMS
 from mediabucket_service.media.models import MediaFile
 from mediabucket_service.media.service import MediaService
 from mediabucket_service.messages.models import Message
+from mediabucket_service.messages.repository_mongodb import MongoMessageRepository
 from mediabucket_service.messages.repository_postgresql import PostgresMessageRepository
 
 PICTURE = File(b"a picture" * 100)
 VIDEO = File(b"a video" * 1000, "clip.mp4", "video/mp4")
 MALFORMED_CURSORS = ["x", "AAAA", "-" * 32, "é", "x" * 65]
+
+
+@pytest.fixture(params=["postgresql", "mongodb"])
+async def platform(make_platform: MakePlatform, request: pytest.FixtureRequest) -> AsyncIterator[Platform]:
+    """Messages in either place."""
+    changes: dict[str, Any] = {}
+    if request.param == "mongodb":
+        changes["mongodb_url"] = SecretStr(request.getfixturevalue("mongodb_url"))
+    async with make_platform(settings_changes=changes) as running:
+        yield running
 
 
 @pytest.fixture
@@ -230,7 +242,8 @@ async def test_references_of_a_message_that_never_came_to_be_are_swept(
         raise ConnectionResetError("killed between references and message")
 
     with monkeypatch.context() as patched:
-        patched.setattr(PostgresMessageRepository, "insert", dies)
+        for repository in (PostgresMessageRepository, MongoMessageRepository):
+            patched.setattr(repository, "insert", dies)
         assert (await alice.send(conversation_id=conversation, media_ids=[media_id])).status_code == 500
     assert len(await references(platform, media_id)) == 1
 

@@ -82,7 +82,9 @@ class MongoMessageRepository:
     async def _create_indexes(self) -> None:
         # Whoever waited for the lock finds them there.
         if not self._indexed:
-            await self._messages.create_indexes(list(_INDEXES))
+            for index in _INDEXES:
+                # One by one: FerretDB drops the connection when two of a list exist already.
+                await self._messages.create_indexes([index])
             self._indexed = True
 
 

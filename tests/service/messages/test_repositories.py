@@ -1,7 +1,6 @@
 """One contract for every place that messages can be kept in."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,6 @@ from mediabucket_service.messages.repository import MessageRepository, Position
 from mediabucket_service.messages.repository_mongodb import COLLECTION, MongoMessageRepository
 from mediabucket_service.messages.repository_postgresql import PostgresMessageRepository
 
-MONGODB_VARIABLE = "MEDIABUCKET_TEST_MONGODB_URL"
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
 
@@ -32,21 +30,14 @@ async def on_postgresql(request: pytest.FixtureRequest) -> AsyncIterator[Message
 
 
 @asynccontextmanager
-async def on_mongodb(_: pytest.FixtureRequest) -> AsyncIterator[MessageRepository]:
-    async with Documents(os.environ[MONGODB_VARIABLE], timeout_seconds=5) as documents:
+async def on_mongodb(request: pytest.FixtureRequest) -> AsyncIterator[MessageRepository]:
+    url: str = request.getfixturevalue("mongodb_url")
+    async with Documents(url, timeout_seconds=5) as documents:
         yield MongoMessageRepository(documents)
         await documents.collection(COLLECTION).drop()
 
 
-REPOSITORIES = {"postgresql": on_postgresql} | ({"mongodb": on_mongodb} if MONGODB_VARIABLE in os.environ else {})
-
-
-@pytest.mark.skipif(
-    MONGODB_VARIABLE not in os.environ,
-    reason=f"messages in MongoDB are NOT tested: start a MongoDB and set {MONGODB_VARIABLE} to its URL",
-)
-def test_messages_in_mongodb_are_under_this_contract() -> None:
-    assert "mongodb" in REPOSITORIES
+REPOSITORIES = {"postgresql": on_postgresql, "mongodb": on_mongodb}
 
 
 @pytest.fixture(params=list(REPOSITORIES.values()), ids=list(REPOSITORIES))
