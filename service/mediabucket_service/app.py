@@ -21,10 +21,13 @@ from mediabucket_service.documents import Documents
 from mediabucket_service.flows import Flows
 from mediabucket_service.media import endpoints as media_endpoints
 from mediabucket_service.media.confirm import Confirmation
+from mediabucket_service.media.initiate import Initiation
+from mediabucket_service.media.initiate_repository import InitiateRepository
 from mediabucket_service.media.reaper import BytesRemover, Reaper
 from mediabucket_service.media.removal_repository import RemovalRepository
 from mediabucket_service.media.repository import MediaRepository
 from mediabucket_service.media.service import MediaService
+from mediabucket_service.media.urls import MediaUrls
 from mediabucket_service.messages import endpoints as message_endpoints
 from mediabucket_service.messages.repository import MessageRepository
 from mediabucket_service.messages.repository_mongodb import MongoMessageRepository
@@ -116,7 +119,11 @@ def build_services(
         store_hashes_copies=connection.capabilities.get(CapabilityName.CHECKSUM_ON_COPY, "Enforced") == "Enforced",
     )
     presigner = Presigner(connection.store, connection.bucket)
-    media = MediaService(connection.spec, repository, presigner, confirmation, remover, metrics.uploads)
+    urls = MediaUrls(connection.spec, presigner)
+    media = MediaService(connection.spec, repository, urls, confirmation, remover, metrics.uploads)
+    uploads = connection.spec.uploads
+    announced = InitiateRepository(storage.database, connection.bucket, stale_after_seconds=uploads.stale_after_seconds)
+    initiation = Initiation(uploads, announced, presigner, urls, metrics.uploads)
     flows = Flows(media, _messages(storage))
     reaper = Reaper(
         removal,
@@ -128,7 +135,7 @@ def build_services(
         sweep_interval_seconds=settings.sweep_interval_seconds,
         also=(flows.sweep_references,),
     )
-    return Services(media=media, flows=flows, verifier=verifier), reaper
+    return Services(media=media, initiation=initiation, flows=flows, verifier=verifier), reaper
 
 
 def token_verifier(settings: Settings, connection: BucketConnection) -> TokenVerifier:

@@ -10,6 +10,7 @@ from fastapi import Depends, Header, Request
 
 from mediabucket_service.auth import TokenVerifier, User
 from mediabucket_service.flows import Flows
+from mediabucket_service.media.initiate import Initiation
 from mediabucket_service.media.service import MediaService
 
 
@@ -18,6 +19,7 @@ class Services:
     """What a running application answers with; made once, at start-up."""
 
     media: MediaService
+    initiation: Initiation
     flows: Flows
     verifier: TokenVerifier
 
@@ -40,11 +42,17 @@ async def media_service(request: Request) -> MediaService:
     return services(request).media
 
 
+async def initiation(request: Request) -> Initiation:
+    """What announces files of this application's bucket."""
+    return services(request).initiation
+
+
 async def message_flows(request: Request) -> Flows:
     """Work over media and messages."""
     return services(request).flows
 
 
 CurrentUser = Annotated[User, Depends(current_user)]
+Initiating = Annotated[Initiation, Depends(initiation)]
 Media = Annotated[MediaService, Depends(media_service)]
 MessageFlows = Annotated[Flows, Depends(message_flows)]

@@ -196,6 +196,7 @@ OUTCOMES = {"initiated": 2, "deduplicated": 1, "completed": 1, "failed": 1, "del
 
 DOCUMENTED = {
     "POST /api/media/upload/initiate": [200, 400, 401, 409, 413, 429, 503],
+    "POST /api/media/upload/initiate/batch": [200, 400, 401, 413, 503],
     "POST /api/media/{media_id}/confirm": [200, 400, 401, 404, 409, 410, 422, 503],
     "GET /api/media/{media_id}": [200, 400, 401, 404, 410, 503],
     "DELETE /api/media/{media_id}": [204, 400, 401, 404, 409, 503],

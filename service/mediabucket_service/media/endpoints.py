@@ -6,9 +6,18 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response, status
 from fastapi.responses import RedirectResponse
 
-from mediabucket_service.dependencies import CurrentUser, Media
+from mediabucket_service.dependencies import CurrentUser, Initiating, Media
 from mediabucket_service.media.models import MediaStatus, MediaType
-from mediabucket_service.media.schemas import ExistingMedia, InitiateUpload, MediaPage, MediaView, UploadTicket
+from mediabucket_service.media.schemas import (
+    ExistingMedia,
+    InitiatedUploads,
+    InitiateUpload,
+    InitiateUploads,
+    MediaPage,
+    MediaView,
+    RefusedFile,
+    UploadTicket,
+)
 from mediabucket_service.problems import (
     ConfirmInProgress,
     DependencyUnavailable,
@@ -17,6 +26,7 @@ from mediabucket_service.problems import (
     MediaDeleted,
     MediaInUse,
     MediaNotFound,
+    Problem,
     RequestTooLarge,
     TooManyRequests,
     TypeNotAllowed,
@@ -39,11 +49,26 @@ router = APIRouter(prefix="/api/media", tags=["media"])
     ),
 )
 async def initiate_upload(
-    request: InitiateUpload, user: CurrentUser, media: Media, response: Response
+    request: InitiateUpload, user: CurrentUser, initiating: Initiating, response: Response
 ) -> UploadTicket | ExistingMedia:
     """Announce a file: get a URL to PUT it to, or the media if you have uploaded these bytes before."""
     response.headers["Cache-Control"] = "no-store"
-    return await media.initiate(user.id, request)
+    return await initiating.initiate(user.id, request)
+
+
+@router.post(
+    "/upload/initiate/batch",
+    responses=response_documentation(*ALWAYS, RequestTooLarge),
+)
+async def initiate_uploads(
+    request: InitiateUploads, user: CurrentUser, initiating: Initiating, response: Response
+) -> InitiatedUploads:
+    """Announce up to 100 files. One that is refused does not keep the others back: look at each answer."""
+    response.headers["Cache-Control"] = "no-store"
+    answers = await initiating.initiate_many(user.id, request.files)
+    return InitiatedUploads(
+        results=[RefusedFile(**answer.body()) if isinstance(answer, Problem) else answer for answer in answers]
+    )
 
 
 @router.post(

@@ -5,15 +5,12 @@ gets None.
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from psycopg.errors import UniqueViolation
 from psycopg.rows import DictRow
-from psycopg.types.json import Jsonb
 
-from mediabucket_api.spec import UploadLimits
 from mediabucket_service.database import Connection, Database
 from mediabucket_service.media.models import MediaFile, MediaStatus
 
@@ -23,60 +20,6 @@ _COLUMNS = (
     " upload_id, part_size, width, height, duration_seconds, metadata AS client_metadata"
 )
 
-_INITIATE = f"""
-WITH completed AS (
-    SELECT {_COLUMNS} FROM media_files
-    WHERE bucket = %(bucket)s AND uploaded_by = %(uploaded_by)s AND checksum = %(checksum)s
-      AND status = 'completed' AND duplicate_of IS NULL
-), pending AS (
-    INSERT INTO media_files (media_id, bucket, uploaded_by, file_name, file_path, media_type, file_size, mime_type,
-                             checksum, status, uploaded_at, expires_at, metadata)
-    SELECT %(media_id)s, %(bucket)s, %(uploaded_by)s, %(file_name)s, %(file_path)s, %(media_type)s, %(file_size)s,
-           %(mime_type)s, %(checksum)s, 'pending', now(), now() + %(stale_after)s * interval '1 second', %(metadata)s
-    WHERE NOT EXISTS (SELECT FROM completed)
-    ON CONFLICT (bucket, uploaded_by, checksum) WHERE status = 'pending' DO UPDATE
-    SET file_name = excluded.file_name, file_size = excluded.file_size, mime_type = excluded.mime_type,
-        media_type = excluded.media_type, metadata = excluded.metadata, expires_at = excluded.expires_at
-    RETURNING {_COLUMNS}
-)
-SELECT * FROM completed UNION ALL SELECT * FROM pending
-"""
-
-# Two index-only scans, of the very indexes that settle the races: nothing is counted that could be wrong.
-_USAGE = """
-SELECT pending.count AS pending, pending.bytes + completed.bytes AS bytes, pending.known OR completed.known AS known
-FROM (SELECT count(*), coalesce(sum(file_size), 0)::bigint AS bytes,
-             coalesce(bool_or(checksum = %(checksum)s), false) AS known
-      FROM media_files WHERE bucket = %(bucket)s AND uploaded_by = %(uploaded_by)s AND status = 'pending') AS pending,
-     (SELECT coalesce(sum(file_size), 0)::bigint AS bytes, coalesce(bool_or(checksum = %(checksum)s), false) AS known
-      FROM media_files WHERE bucket = %(bucket)s AND uploaded_by = %(uploaded_by)s AND status = 'completed'
-        AND duplicate_of IS NULL) AS completed
-"""
-
-
-@dataclass(frozen=True)
-class NewUpload:
-    """What initiate knows about a file that may not exist yet."""
-
-    media_id: UUID
-    uploaded_by: str
-    file_name: str
-    file_path: str
-    media_type: str
-    file_size: int
-    mime_type: str
-    checksum: bytes
-    metadata: dict[str, str]
-
-
-@dataclass(frozen=True)
-class LimitExceeded:
-    """Which limit of the manifest an upload would break: its name there, its value, and what is used already."""
-
-    limit: str
-    allowed: int
-    used: int
-
 
 class MediaRepository:
     """The media of one bucket."""
@@ -84,29 +27,6 @@ class MediaRepository:
     def __init__(self, database: Database, bucket: str) -> None:
         self._database = database
         self._bucket = bucket
-
-    async def initiate(self, upload: NewUpload, stale_after_seconds: int) -> MediaFile | None:
-        """The user's completed media with these bytes, or the pending one, made if need be, in one round trip.
-
-        None in the rare case that a concurrent transaction settled the row in between: try again.
-        """
-        row = await self._database.fetch_one(_INITIATE, self._initiate_parameters(upload, stale_after_seconds))
-        return _media_file(row)
-
-    async def initiate_within(
-        self, upload: NewUpload, stale_after_seconds: int, limits: UploadLimits
-    ) -> MediaFile | LimitExceeded | None:
-        """`initiate` under the manifest's limits, one at a time for each user."""
-        parameters = self._initiate_parameters(upload, stale_after_seconds)
-        async with self._database.transaction() as connection:
-            await connection.execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended(%(bucket)s || ' ' || %(uploaded_by)s, 0))", parameters
-            )
-            usage = await _fetch_one(connection, _USAGE, parameters)
-            exceeded = None if usage is None else _exceeded(usage, upload.file_size, limits)
-            if exceeded is not None:
-                return exceeded
-            return _media_file(await _fetch_one(connection, _INITIATE, parameters))
 
     async def find(self, media_id: UUID, user_id: str) -> MediaFile | None:
         """The media if it is this user's."""
@@ -298,13 +218,6 @@ class MediaRepository:
             {"message_ids": list(message_ids)},
         )
 
-    def _initiate_parameters(self, upload: NewUpload, stale_after_seconds: int) -> dict[str, Any]:
-        return vars(upload) | {
-            "bucket": self._bucket,
-            "stale_after": stale_after_seconds,
-            "metadata": Jsonb(upload.metadata),
-        }
-
     async def _owned_update(self, file: MediaFile, assignments: str, parameters: dict[str, Any]) -> bool:
         touched = await self._database.execute(
             f"UPDATE media_files SET {assignments}"
@@ -316,16 +229,6 @@ class MediaRepository:
 
 class DuplicatePublished(Exception):
     """The same user's same bytes were completed in another row while this one was being published."""
-
-
-def _exceeded(usage: DictRow, file_size: int, limits: UploadLimits) -> LimitExceeded | None:
-    if usage["known"]:
-        return None
-    if limits.pending_per_user is not None and usage["pending"] >= limits.pending_per_user:
-        return LimitExceeded("pendingPerUser", limits.pending_per_user, usage["pending"])
-    if limits.bytes_per_user is not None and usage["bytes"] + file_size > limits.bytes_per_user:
-        return LimitExceeded("bytesPerUser", limits.bytes_per_user, usage["bytes"])
-    return None
 
 
 async def _fetch_one(connection: Connection, query: str, parameters: dict[str, Any]) -> DictRow | None:

@@ -18,6 +18,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _HEX_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _MIME_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
 MAX_METADATA_ENTRIES = 16
+MAX_BATCH = 100
 
 
 def _plain_text(value: str) -> str:
@@ -108,6 +109,30 @@ class ExistingMedia(BaseModel):
     media_id: UUID
     cdn_url: str = Field(description="the CDN's URL, or a signed one when there is no CDN")
     exists: Literal[True] = True
+
+
+class InitiateUploads(BaseModel):
+    """Several files at once, at most 100."""
+
+    files: Annotated[list[InitiateUpload], Field(min_length=1, max_length=MAX_BATCH)]
+
+
+class RefusedFile(BaseModel):
+    """Why a file of a batch cannot be uploaded: the problem document that it would have got by itself."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    error: str
+
+
+class InitiatedUploads(BaseModel):
+    """An answer for each file, in the order of the request."""
+
+    results: list[UploadTicket | ExistingMedia | RefusedFile]
 
 
 class MediaView(BaseModel):

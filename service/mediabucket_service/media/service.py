@@ -1,35 +1,19 @@
-"""The rules of media: what may be uploaded, who sees what, and what a reader gets."""
+"""The rules of media: who sees what, and what a reader gets."""
 
-import logging
 from collections.abc import Collection
 from datetime import timedelta
 from uuid import UUID
 
-from mediabucket_api.spec import Integrity, MediaBucketSpec
-from mediabucket_s3.presign import Presigner
+from mediabucket_api.spec import MediaBucketSpec
 from mediabucket_service.clock import Clock, utc_now
-from mediabucket_service.identifiers import new_identifier
 from mediabucket_service.media.confirm import Confirmation, settled
-from mediabucket_service.media.keys import content_disposition, media_type_of, pending_key, published_key
 from mediabucket_service.media.models import MediaFile, MediaStatus, MediaType
 from mediabucket_service.media.reaper import BytesRemover
-from mediabucket_service.media.repository import LimitExceeded, MediaRepository, NewUpload
-from mediabucket_service.media.schemas import ExistingMedia, InitiateUpload, MediaPage, MediaView, UploadTicket
+from mediabucket_service.media.repository import MediaRepository
+from mediabucket_service.media.schemas import MediaPage, MediaView
+from mediabucket_service.media.urls import MediaUrls
 from mediabucket_service.metrics import UploadMetrics
-from mediabucket_service.problems import (
-    ConfirmInProgress,
-    FileTooLarge,
-    MalformedRequest,
-    MediaInUse,
-    MediaNotFound,
-    TooManyRequests,
-    TypeNotAllowed,
-    UploadMissing,
-)
-
-logger = logging.getLogger(__name__)
-
-_MAX_INITIATE_TRIES = 5
+from mediabucket_service.problems import MediaInUse, MediaNotFound, UploadMissing
 
 
 class MediaService:
@@ -39,7 +23,7 @@ class MediaService:
         self,
         spec: MediaBucketSpec,
         repository: MediaRepository,
-        presigner: Presigner,
+        urls: MediaUrls,
         confirmation: Confirmation,
         remover: BytesRemover,
         metrics: UploadMetrics,
@@ -47,23 +31,11 @@ class MediaService:
     ) -> None:
         self._spec = spec
         self._repository = repository
-        self._presigner = presigner
+        self._urls = urls
         self._confirmation = confirmation
         self._remover = remover
         self._metrics = metrics
         self._now = now
-
-    async def initiate(self, user_id: str, request: InitiateUpload) -> UploadTicket | ExistingMedia:
-        """A URL to upload to, or the media if the user has these bytes already.
-
-        Raises FileTooLarge, TypeNotAllowed, MalformedRequest, TooManyRequests, ConfirmInProgress.
-        """
-        self._check_allowed(request)
-        file = await self._find_or_create(self._new_upload(user_id, request))
-        if file.status == MediaStatus.COMPLETED:
-            return self._existing(file, request)
-        self._metrics.initiated(file.media_type)
-        return self._ticket(file, request.mime_type)
 
     async def confirm(self, user_id: str, media_id: UUID) -> MediaFile:
         """The completed media; see `Confirmation.confirm` for what it raises."""
@@ -122,7 +94,7 @@ class MediaService:
         """A media as its readers see it, with a URL when it is completed."""
         completed = file.status == MediaStatus.COMPLETED
         ttl = timedelta(seconds=self._spec.uploads.url_ttl_seconds)
-        cdn_url = self._spec.cdn.url_of(file.file_path) if completed else None
+        cdn_url = self._urls.cdn_url(file.file_path) if completed else None
         return MediaView(
             **file.model_dump(
                 include={
@@ -170,96 +142,5 @@ class MediaService:
         """Remember that these messages exist: their references stay."""
         await self._repository.settle_references(message_ids)
 
-    def _check_allowed(self, request: InitiateUpload) -> None:
-        uploads = self._spec.uploads
-        if request.file_size > uploads.max_bytes:
-            raise FileTooLarge(
-                f"the file has {request.file_size} bytes; at most {uploads.max_bytes} are allowed",
-                max_bytes=uploads.max_bytes,
-            )
-        if request.mime_type.lower() not in uploads.allowed_mime_types:
-            raise TypeNotAllowed(
-                f"files of type {request.mime_type} are not allowed; allowed are "
-                + ", ".join(uploads.allowed_mime_types),
-                allowed_mime_types=uploads.allowed_mime_types,
-            )
-
-    def _new_upload(self, user_id: str, request: InitiateUpload) -> NewUpload:
-        media_id = new_identifier()
-        mime_type = request.mime_type.lower()
-        return NewUpload(
-            media_id=media_id,
-            uploaded_by=user_id,
-            file_name=request.file_name,
-            file_path=published_key(media_id, user_id, request.file_name, self._now()),
-            media_type=media_type_of(mime_type),
-            file_size=request.file_size,
-            mime_type=mime_type,
-            checksum=request.checksum,
-            metadata=request.metadata,
-        )
-
-    async def _find_or_create(self, upload: NewUpload) -> MediaFile:
-        uploads = self._spec.uploads
-        limited = uploads.limits.pending_per_user is not None or uploads.limits.bytes_per_user is not None
-        for _ in range(_MAX_INITIATE_TRIES):
-            if limited:
-                file = await self._repository.initiate_within(upload, uploads.stale_after_seconds, uploads.limits)
-            else:
-                file = await self._repository.initiate(upload, uploads.stale_after_seconds)
-            if isinstance(file, LimitExceeded):
-                raise _too_many(file)
-            if file is not None:
-                return file
-        raise ConfirmInProgress("this file is being confirmed right now; initiate again", retry_after=1)
-
-    def _existing(self, file: MediaFile, request: InitiateUpload) -> ExistingMedia:
-        if file.file_size != request.file_size:
-            raise MalformedRequest(
-                f"file_size is {request.file_size}, but the file with this checksum has {file.file_size} bytes"
-            )
-        self._metrics.deduplicated(file.media_type)
-        return ExistingMedia(media_id=file.media_id, cdn_url=self._url(file))
-
-    def _ticket(self, file: MediaFile, mime_type: str) -> UploadTicket:
-        uploads = self._spec.uploads
-        signed = uploads.integrity == Integrity.SIGNED
-        presigned = self._presigner.put(
-            pending_key(file.media_id),
-            content_type=mime_type,
-            content_length=file.file_size,
-            checksum_sha256=file.checksum if signed else None,
-            if_none_match=signed,
-            expires_in=uploads.url_ttl_seconds,
-            now=self._now(),
-        )
-        return UploadTicket(
-            media_id=file.media_id,
-            upload_url=presigned.url,
-            headers=presigned.headers,
-            expires_in=uploads.url_ttl_seconds,
-            expires_at=presigned.expires_at,
-        )
-
     def _url(self, file: MediaFile) -> str:
-        return (
-            self._spec.cdn.url_of(file.file_path)
-            or self._presigner.get(
-                file.file_path,
-                expires_in=self._spec.uploads.url_ttl_seconds,
-                now=self._now(),
-                content_type=file.mime_type,
-                content_disposition=content_disposition(file.file_name, file.mime_type),
-            ).url
-        )
-
-
-def _too_many(exceeded: LimitExceeded) -> TooManyRequests:
-    what = "uploads are pending" if exceeded.limit == "pendingPerUser" else "bytes are stored or reserved"
-    return TooManyRequests(
-        f"{exceeded.used} {what} and {exceeded.allowed} are allowed: confirm, cancel or delete some first",
-        retry_after=60,
-        limit=exceeded.limit,
-        allowed=exceeded.allowed,
-        used=exceeded.used,
-    )
+        return self._urls.of(file.file_path, file_name=file.file_name, mime_type=file.mime_type)

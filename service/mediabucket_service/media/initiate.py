@@ -1,0 +1,198 @@
+"""Initiate: what may be uploaded, and the URL to upload it to."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from mediabucket_api.spec import Integrity, Uploads
+from mediabucket_s3.presign import Presigner
+from mediabucket_service.clock import Clock, utc_now
+from mediabucket_service.identifiers import new_identifier
+from mediabucket_service.media.initiate_repository import (
+    Announced,
+    InitiateRepository,
+    LimitExceeded,
+    NewUpload,
+    Outcome,
+)
+from mediabucket_service.media.keys import media_type_of, pending_key, published_key
+from mediabucket_service.media.models import MediaStatus
+from mediabucket_service.media.schemas import ExistingMedia, InitiateUpload, UploadTicket
+from mediabucket_service.media.urls import MediaUrls
+from mediabucket_service.metrics import UploadMetrics
+from mediabucket_service.problems import (
+    ConfirmInProgress,
+    FileTooLarge,
+    MalformedRequest,
+    Problem,
+    TooManyRequests,
+    TypeNotAllowed,
+)
+
+_TRIES: Final = 5
+
+Answer = UploadTicket | ExistingMedia
+
+
+class Initiation:
+    """Announces files of one bucket, under the rules of its MediaBucket."""
+
+    def __init__(
+        self,
+        uploads: Uploads,
+        repository: InitiateRepository,
+        presigner: Presigner,
+        urls: MediaUrls,
+        metrics: UploadMetrics,
+        now: Clock = utc_now,
+    ) -> None:
+        self._uploads = uploads
+        self._repository = repository
+        self._presigner = presigner
+        self._urls = urls
+        self._metrics = metrics
+        self._now = now
+        limits = uploads.limits
+        self._limited = limits.pending_per_user is not None or limits.bytes_per_user is not None
+
+    async def initiate(self, user_id: str, request: InitiateUpload) -> Answer:
+        """A URL to upload to, or the media if the user has these bytes already.
+
+        Raises FileTooLarge, TypeNotAllowed, MalformedRequest, TooManyRequests, ConfirmInProgress.
+        """
+        check_allowed(request, self._uploads)
+        upload = self._new_upload(user_id, request)
+        if self._limited:
+            return self._answer(await self._outcome_within(upload), request)
+        for _ in range(_TRIES):
+            announced = await self._repository.initiate(upload)
+            if announced is not None:
+                return self._answer(announced, request)
+        raise _settling()
+
+    async def initiate_many(self, user_id: str, requests: Sequence[InitiateUpload]) -> list[Answer | Problem]:
+        """`initiate` for several files in one round trip to the database; what one of them would raise is its answer.
+
+        Files with the same bytes share one media.
+        """
+        checked = [_refusal(request, self._uploads) or self._new_upload(user_id, request) for request in requests]
+        wanted = {upload.key: upload for upload in checked if isinstance(upload, NewUpload)}
+        outcomes = await self._outcomes(list(wanted.values())) if wanted else {}
+        return [
+            upload if isinstance(upload, Problem) else self._answer_or_problem(outcomes.get(upload.key), request)
+            for upload, request in zip(checked, requests, strict=True)
+        ]
+
+    async def _outcome_within(self, upload: NewUpload) -> Outcome | None:
+        for _ in range(_TRIES):
+            outcomes = await self._repository.initiate_within([upload], self._uploads.limits)
+            if upload.key in outcomes:
+                return outcomes[upload.key]
+        return None
+
+    async def _outcomes(self, uploads: list[NewUpload]) -> Mapping[tuple[str, bytes], Outcome]:
+        outcomes: dict[tuple[str, bytes], Outcome] = {}
+        for _ in range(_TRIES):
+            missing = [upload for upload in uploads if upload.key not in outcomes]
+            if not missing:
+                break
+            if self._limited:
+                outcomes |= await self._repository.initiate_within(missing, self._uploads.limits)
+            else:
+                outcomes |= await self._repository.initiate_many(missing)
+        return outcomes
+
+    def _answer_or_problem(self, outcome: Outcome | None, request: InitiateUpload) -> Answer | Problem:
+        try:
+            return self._answer(outcome, request)
+        except Problem as problem:
+            return problem
+
+    def _answer(self, outcome: Outcome | None, request: InitiateUpload) -> Answer:
+        if outcome is None:
+            raise _settling()
+        if isinstance(outcome, LimitExceeded):
+            raise _too_many(outcome)
+        if outcome.status == MediaStatus.COMPLETED:
+            return self._existing(outcome, request)
+        self._metrics.initiated(outcome.media_type)
+        return self._ticket(outcome)
+
+    def _new_upload(self, user_id: str, request: InitiateUpload) -> NewUpload:
+        media_id = new_identifier()
+        mime_type = request.mime_type.lower()
+        return NewUpload(
+            media_id=media_id,
+            uploaded_by=user_id,
+            file_name=request.file_name,
+            file_path=published_key(media_id, user_id, request.file_name, self._now()),
+            media_type=media_type_of(mime_type),
+            file_size=request.file_size,
+            mime_type=mime_type,
+            checksum=request.checksum,
+            metadata=request.metadata,
+        )
+
+    def _existing(self, file: Announced, request: InitiateUpload) -> ExistingMedia:
+        if file.file_size != request.file_size:
+            raise MalformedRequest(
+                f"file_size is {request.file_size}, but the file with this checksum has {file.file_size} bytes"
+            )
+        self._metrics.deduplicated(file.media_type)
+        url = self._urls.of(file.file_path, file_name=file.file_name, mime_type=file.mime_type)
+        return ExistingMedia(media_id=file.media_id, cdn_url=url)
+
+    def _ticket(self, file: Announced) -> UploadTicket:
+        signed = self._uploads.integrity == Integrity.SIGNED
+        presigned = self._presigner.put(
+            pending_key(file.media_id),
+            content_type=file.mime_type,
+            content_length=file.file_size,
+            checksum_sha256=file.checksum if signed else None,
+            if_none_match=signed,
+            expires_in=self._uploads.url_ttl_seconds,
+            now=self._now(),
+        )
+        return UploadTicket(
+            media_id=file.media_id,
+            upload_url=presigned.url,
+            headers=presigned.headers,
+            expires_in=self._uploads.url_ttl_seconds,
+            expires_at=presigned.expires_at,
+        )
+
+
+def check_allowed(request: InitiateUpload, uploads: Uploads) -> None:
+    """Raises FileTooLarge, TypeNotAllowed."""
+    if request.file_size > uploads.max_bytes:
+        raise FileTooLarge(
+            f"the file has {request.file_size} bytes; at most {uploads.max_bytes} are allowed",
+            max_bytes=uploads.max_bytes,
+        )
+    if request.mime_type.lower() not in uploads.allowed_mime_types:
+        raise TypeNotAllowed(
+            f"files of type {request.mime_type} are not allowed; allowed are " + ", ".join(uploads.allowed_mime_types),
+            allowed_mime_types=uploads.allowed_mime_types,
+        )
+
+
+def _refusal(request: InitiateUpload, uploads: Uploads) -> Problem | None:
+    try:
+        check_allowed(request, uploads)
+    except Problem as problem:
+        return problem
+    return None
+
+
+def _settling() -> ConfirmInProgress:
+    return ConfirmInProgress("this file is being confirmed right now; initiate again", retry_after=1)
+
+
+def _too_many(exceeded: LimitExceeded) -> TooManyRequests:
+    what = "uploads are pending" if exceeded.limit == "pendingPerUser" else "bytes are stored or reserved"
+    return TooManyRequests(
+        f"{exceeded.used} {what} and {exceeded.allowed} are allowed: confirm, cancel or delete some first",
+        retry_after=60,
+        limit=exceeded.limit,
+        allowed=exceeded.allowed,
+        used=exceeded.used,
+    )

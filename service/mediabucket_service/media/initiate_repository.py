@@ -1,0 +1,213 @@
+"""Initiate in SQL: a user's file is found or announced, for many files in one statement.
+
+Times are the database's, so that replicas' clocks play no part.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
+
+from mediabucket_api.spec import UploadLimits
+from mediabucket_service.batching import Batcher
+from mediabucket_service.database import Connection, Database
+
+# Two statements may be under way, so that one can be answered while the other is being worked on.
+_SLOTS: Final = 2
+_BATCH: Final = 100
+
+# Rows are taken in the order of the unique index, in every replica: no two statements can wait for each other.
+_INITIATE = """
+WITH wanted AS (
+    SELECT * FROM unnest(%(media_id)s::uuid[], %(uploaded_by)s::text[], %(file_name)s::text[], %(file_path)s::text[],
+                         %(media_type)s::text[], %(file_size)s::bigint[], %(mime_type)s::text[], %(checksum)s::bytea[],
+                         %(metadata)s::jsonb[])
+        AS files (media_id, uploaded_by, file_name, file_path, media_type, file_size, mime_type, checksum, metadata)
+), completed AS (
+    -- The limit keeps the planner from joining whole tables: one look into the index for each file.
+    SELECT found.* FROM wanted CROSS JOIN LATERAL (
+        SELECT * FROM media_files
+        WHERE bucket = %(bucket)s AND uploaded_by = wanted.uploaded_by AND checksum = wanted.checksum
+          AND status = 'completed' AND duplicate_of IS NULL LIMIT 1) AS found
+), pending AS (
+    INSERT INTO media_files (media_id, bucket, uploaded_by, file_name, file_path, media_type, file_size, mime_type,
+                             checksum, status, uploaded_at, expires_at, metadata)
+    SELECT media_id, %(bucket)s, uploaded_by, file_name, file_path, media_type, file_size, mime_type, checksum,
+           'pending', now(), now() + %(stale_after)s * interval '1 second', metadata
+    FROM wanted
+    WHERE NOT EXISTS (SELECT FROM completed
+                      WHERE completed.uploaded_by = wanted.uploaded_by AND completed.checksum = wanted.checksum)
+    ORDER BY uploaded_by, checksum
+    ON CONFLICT (bucket, uploaded_by, checksum) WHERE status = 'pending' DO UPDATE
+    SET file_name = excluded.file_name, file_size = excluded.file_size, mime_type = excluded.mime_type,
+        media_type = excluded.media_type, metadata = excluded.metadata, expires_at = excluded.expires_at
+    RETURNING *
+)
+SELECT media_id, uploaded_by, checksum, status, file_name, file_path, file_size, mime_type, media_type, upload_id,
+       part_size, expires_at
+FROM (SELECT * FROM completed UNION ALL SELECT * FROM pending) AS answered
+"""
+
+# Two index-only scans, of the very indexes that settle the races: nothing is counted that could be wrong.
+_USAGE = """
+SELECT pending.count AS pending, pending.bytes + completed.bytes AS bytes,
+       array_cat(pending.known, completed.known) AS known
+FROM (SELECT count(*), coalesce(sum(file_size), 0)::bigint AS bytes,
+             array_agg(checksum) FILTER (WHERE checksum = ANY(%(checksums)s)) AS known
+      FROM media_files WHERE bucket = %(bucket)s AND uploaded_by = %(user_id)s AND status = 'pending') AS pending,
+     (SELECT coalesce(sum(file_size), 0)::bigint AS bytes,
+             array_agg(checksum) FILTER (WHERE checksum = ANY(%(checksums)s)) AS known
+      FROM media_files WHERE bucket = %(bucket)s AND uploaded_by = %(user_id)s AND status = 'completed'
+        AND duplicate_of IS NULL) AS completed
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewUpload:
+    """What initiate knows about a file that may not exist yet."""
+
+    media_id: UUID
+    uploaded_by: str
+    file_name: str
+    file_path: str
+    media_type: str
+    file_size: int
+    mime_type: str
+    checksum: bytes
+    metadata: dict[str, str]
+
+    @property
+    def key(self) -> tuple[str, bytes]:
+        """What makes two uploads the same: the user and the bytes."""
+        return self.uploaded_by, self.checksum
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """A file that a user has announced, now or before: `status` is pending or completed."""
+
+    media_id: UUID
+    status: str
+    file_name: str
+    file_path: str
+    file_size: int
+    mime_type: str
+    media_type: str
+    checksum: bytes
+    upload_id: str | None
+    part_size: int | None
+
+
+@dataclass(frozen=True)
+class LimitExceeded:
+    """Which limit of the manifest an upload would break: its name there, its value, and what is used already."""
+
+    limit: str
+    allowed: int
+    used: int
+
+
+@dataclass
+class Usage:
+    """What a user holds: uploads that are pending, bytes that are stored or reserved."""
+
+    pending: int
+    bytes: int
+
+    def admit(self, file_size: int, limits: UploadLimits) -> LimitExceeded | None:
+        """Reserve room for one more upload, or say which limit it would break."""
+        if limits.pending_per_user is not None and self.pending >= limits.pending_per_user:
+            return LimitExceeded("pendingPerUser", limits.pending_per_user, self.pending)
+        if limits.bytes_per_user is not None and self.bytes + file_size > limits.bytes_per_user:
+            return LimitExceeded("bytesPerUser", limits.bytes_per_user, self.bytes)
+        self.pending += 1
+        self.bytes += file_size
+        return None
+
+
+Outcome = Announced | LimitExceeded
+
+
+class InitiateRepository:
+    """Finds or announces files of one bucket.
+
+    A file without an outcome was settled by a concurrent transaction between the halves of the statement: try again.
+    """
+
+    def __init__(self, database: Database, bucket: str, *, stale_after_seconds: int) -> None:
+        self._database = database
+        self._bucket = bucket
+        self._stale_after_seconds = stale_after_seconds
+        self._batcher = Batcher(self._initiate_all, slots=_SLOTS, size=_BATCH)
+
+    async def initiate(self, upload: NewUpload) -> Announced | None:
+        """The user's completed media with these bytes, or the pending one, made if need be.
+
+        Requests that come while a statement is under way share the next one.
+        """
+        return await self._batcher.submit(upload.key, upload)
+
+    async def initiate_many(self, uploads: Sequence[NewUpload]) -> Mapping[tuple[str, bytes], Announced]:
+        """`initiate` for files that differ in user or bytes, in one round trip; the outcome of each by its key."""
+        return await self._initiate_all({upload.key: upload for upload in uploads})
+
+    async def initiate_within(
+        self, uploads: Sequence[NewUpload], limits: UploadLimits
+    ) -> Mapping[tuple[str, bytes], Outcome]:
+        """`initiate_many` for files of one user under the manifest's limits, one call at a time for each user."""
+        user_id = uploads[0].uploaded_by
+        names = {"bucket": self._bucket, "user_id": user_id, "checksums": [upload.checksum for upload in uploads]}
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended(%(bucket)s || ' ' || %(user_id)s, 0))", names
+            )
+            [row] = await _rows(connection, _USAGE, names)
+            usage, known = Usage(row["pending"], row["bytes"]), set(row["known"] or ())
+            refused: dict[tuple[str, bytes], Outcome] = {}
+            for upload in uploads:
+                if upload.checksum not in known and (exceeded := usage.admit(upload.file_size, limits)):
+                    refused[upload.key] = exceeded
+            admitted = [upload for upload in uploads if upload.key not in refused]
+            rows = await _rows(connection, _INITIATE, self._parameters(admitted)) if admitted else []
+        return refused | _announced(rows)
+
+    async def _initiate_all(
+        self, uploads: Mapping[tuple[str, bytes], NewUpload]
+    ) -> Mapping[tuple[str, bytes], Announced]:
+        return _announced(await self._database.fetch_all(_INITIATE, self._parameters(list(uploads.values()))))
+
+    def _parameters(self, uploads: Sequence[NewUpload]) -> dict[str, Any]:
+        columns = ("media_id", "uploaded_by", "file_name", "file_path", "media_type", "file_size", "mime_type")
+        return {
+            "bucket": self._bucket,
+            "stale_after": self._stale_after_seconds,
+            "checksum": [upload.checksum for upload in uploads],
+            "metadata": [Jsonb(upload.metadata) for upload in uploads],
+            **{name: [getattr(upload, name) for upload in uploads] for name in columns},
+        }
+
+
+def _announced(rows: Sequence[DictRow]) -> dict[tuple[str, bytes], Announced]:
+    return {
+        (row["uploaded_by"], row["checksum"]): Announced(
+            media_id=row["media_id"],
+            status=row["status"],
+            file_name=row["file_name"],
+            file_path=row["file_path"],
+            file_size=row["file_size"],
+            mime_type=row["mime_type"],
+            media_type=row["media_type"],
+            checksum=row["checksum"],
+            upload_id=row["upload_id"],
+            part_size=row["part_size"],
+        )
+        for row in rows
+    }
+
+
+async def _rows(connection: Connection, query: str, parameters: dict[str, Any]) -> list[DictRow]:
+    cursor = await connection.execute(query.encode(), parameters)
+    return await cursor.fetchall()
