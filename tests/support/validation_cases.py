@@ -70,6 +70,9 @@ KEEPS: Final = {
 # The same, where the title goes on with the value.
 KEEPS_BY_START: Final = {"the value ": "enum", "like ": "pattern"}
 
+# A second good item of a list whose items are not any text.
+OTHERS: Final = {"uploads.webhooks[].events": "media.failed"}
+
 
 @dataclass(frozen=True)
 class Constraint:
@@ -252,11 +255,19 @@ def _alike(kind: str, path: Path, keys: list[str]) -> Iterator[Case]:
     """In a set each item is different; in a map each key is, whatever else is in the item."""
     good = value_at(kind, path)[0]
     place = dotted(path)
-    other: Any = {name: f"{value}-other" for name, value in good.items()} if keys else f"{good}-other"
+    other = _another(good, keys, OTHERS.get(place))
     yield Case(kind, f"{place}: two items that differ", placed(kind, path, [good, other]), None)
     if keys:
         same_key = {**other, **{key: good[key] for key in keys}}
         yield Case(kind, f"{place}: an item twice", placed(kind, path, [good, same_key]), "Duplicate value")
+
+
+def _another(good: Any, keys: list[str], known: str | None) -> Any:
+    if not keys:
+        return known or f"{good}-other"
+    # What is no text stays: only the keys have to differ.
+    texts = {name: f"{value}-other" for name, value in good.items() if isinstance(value, str)}
+    return {**good, **texts}
 
 
 def _walk(schema: Schema, path: Path) -> Iterator[tuple[Path, Schema]]:
