@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 import unicodedata
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -138,6 +139,35 @@ def _usable_keys(key_set: PyJWKSet) -> dict[str, VerificationKey]:
     }
 
 
+class VerifiedTokens:
+    """Tokens whose signature was checked a moment ago: a front end sends the same one with every call.
+
+    Kept for a short time only, so that a key that was withdrawn is of no use for longer, and never past their `exp`.
+    """
+
+    def __init__(self, *, seconds: float, size: int = 10_000, now: Callable[[], float] = time.time) -> None:
+        self._size = size
+        self._seconds = seconds
+        self._now = now
+        self._users: OrderedDict[str, tuple[float, User]] = OrderedDict()
+
+    def get(self, token: str) -> User | None:
+        found = self._users.get(token)
+        if found is None:
+            return None
+        until, user = found
+        if self._now() < until:
+            return user
+        del self._users[token]
+        return None
+
+    def put(self, token: str, user: User, *, expires_at: float) -> None:
+        """`expires_at` in seconds since the epoch."""
+        self._users[token] = (min(self._now() + self._seconds, expires_at), user)
+        if len(self._users) > self._size:
+            self._users.popitem(last=False)
+
+
 # What is wrong with a token, by what PyJWT raises; the nearest class counts.
 _REFUSALS: Final[Mapping[type[Exception], str]] = {
     jwt.ExpiredSignatureError: "the token has expired",
@@ -153,11 +183,16 @@ _REFUSALS: Final[Mapping[type[Exception], str]] = {
 class TokenVerifier:
     """Turns an Authorization header into the user it proves."""
 
-    def __init__(self, keys: Keys, *, issuer: str | None = None, audience: str | None = None) -> None:
-        """Without `issuer` or `audience` that claim is not looked at."""
+    def __init__(
+        self, keys: Keys, *, issuer: str | None = None, audience: str | None = None, remember_seconds: float = 60
+    ) -> None:
+        """Without `issuer` or `audience` that claim is not looked at. A good token is looked into again after
+        `remember_seconds`.
+        """
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
+        self._verified = VerifiedTokens(seconds=remember_seconds)
 
     @classmethod
     def configured(cls, *, jwks_url: str | None, secret: str | None, issuer: str | None, audience: str | None) -> Self:
@@ -180,6 +215,8 @@ class TokenVerifier:
         tell cannot be had.
         """
         token = _bearer_token(authorization)
+        if (known := self._verified.get(token)) is not None:
+            return known
         try:
             key = await self._keys.find(jwt.get_unverified_header(token))
             claims = self._claims(token, key)
@@ -187,7 +224,9 @@ class TokenVerifier:
             raise _refusal(f"the token has no {error.claim} claim") from error
         except jwt.InvalidTokenError as error:
             raise _refusal(next(_REFUSALS[kind] for kind in type(error).__mro__ if kind in _REFUSALS)) from error
-        return User(_subject(claims["sub"]))
+        user = User(_subject(claims["sub"]))
+        self._verified.put(token, user, expires_at=claims["exp"])
+        return user
 
     def _claims(self, token: str, key: VerificationKey) -> dict[str, Any]:
         return jwt.decode(

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Response, status
 from fastapi.responses import RedirectResponse
 
 from mediabucket_service.dependencies import CurrentUser, Initiating, Media
+from mediabucket_service.direct_route import DirectRoute
 from mediabucket_service.media.models import MediaStatus, MediaType
 from mediabucket_service.media.schemas import (
     ExistingMedia,
@@ -39,7 +40,7 @@ from mediabucket_service.problems import (
 
 ALWAYS = (MalformedRequest, Unauthenticated, DependencyUnavailable)
 
-router = APIRouter(prefix="/api/media", tags=["media"])
+router = APIRouter(prefix="/api/media", tags=["media"], route_class=DirectRoute)
 
 
 @router.post(

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from mediabucket_service.dependencies import CurrentUser, MessageFlows
+from mediabucket_service.direct_route import DirectRoute
 from mediabucket_service.flows import MessagePage, SentMessage
 from mediabucket_service.messages.schemas import Name, SendMessage
 from mediabucket_service.problems import (
@@ -23,7 +24,7 @@ from mediabucket_service.problems import (
 
 ALWAYS = (MalformedRequest, Unauthenticated, DependencyUnavailable)
 
-router = APIRouter(prefix="/api/messages", tags=["messages"])
+router = APIRouter(prefix="/api/messages", tags=["messages"], route_class=DirectRoute)
 
 
 @router.post(
