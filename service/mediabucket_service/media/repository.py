@@ -166,8 +166,13 @@ class MediaRepository:
         )
 
     async def release_lease(self, file: MediaFile) -> bool:
-        """Give a pending upload back as it was."""
-        return await self._owned_update(file, "lease_until = NULL, lease_owner = NULL", {})
+        """Give an upload back as it was; one that has been erased meanwhile too: its erasure waits for that."""
+        touched = await self._database.execute(
+            "UPDATE media_files SET lease_until = NULL, lease_owner = NULL"
+            " WHERE media_id = %(media_id)s AND lease_owner = %(owner)s",
+            {"media_id": file.media_id, "owner": file.lease_owner},
+        )
+        return touched == 1
 
     async def complete(self, file: MediaFile, *, etag: str, cdn_url: str | None) -> MediaFile | None:
         """Make a leased upload completed with what was verified; None when the lease was lost.

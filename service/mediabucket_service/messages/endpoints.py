@@ -14,6 +14,7 @@ from mediabucket_service.problems import (
     MediaDeleted,
     MediaNotFound,
     RequestTooLarge,
+    TooManyRequests,
     Unauthenticated,
     UploadExpired,
     UploadMismatch,
@@ -21,7 +22,7 @@ from mediabucket_service.problems import (
     response_documentation,
 )
 
-ALWAYS = (MalformedRequest, Unauthenticated, DependencyUnavailable)
+ALWAYS = (MalformedRequest, Unauthenticated, TooManyRequests, DependencyUnavailable)
 
 router = APIRouter(prefix="/api/messages", tags=["messages"])
 
