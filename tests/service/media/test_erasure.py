@@ -137,7 +137,7 @@ async def test_the_allowance_of_calls_is_forgotten(make_platform: MakePlatform) 
         assert found == [{"user_id": "administrator"}]
 
 
-async def test_the_same_user_of_another_bucket_is_untouched(platform: Platform, make_platform: MakePlatform) -> None:
+async def test_the_same_user_of_another_bucket_is_untouched(platform: Platform) -> None:
     query = "UPDATE media_files SET bucket = 'another' WHERE media_id = %(id)s"
     media = await platform.user().upload(PICTURES[0])
     await platform.database.execute(query, {"id": media["media_id"]})
