@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import httpx
 from service_platform import Platform
-from upload_client import make_token
+from upload_client import File, UploadClient, make_token
 
 from mediabucket_s3.admin import BucketAdmin
 from mediabucket_s3.connect import administration_client
@@ -50,6 +50,17 @@ async def register_webhook(platform: Platform) -> None:
         " '{media.completed,media.failed,media.expired,media.deleted}')",
         {"bucket": platform.connection.bucket},
     )
+
+
+async def upload_duplicate(platform: Platform, user: UploadClient, file: File, original: dict[str, Any]) -> str:
+    """A second upload of the same file, begun before the first was completed: as a race would make it."""
+    await platform.change(original["media_id"], "checksum = decode(repeat('00', 32), 'hex')")
+    ticket = await user.begin(file)
+    await platform.change(original["media_id"], f"checksum = decode('{file.sha256}', 'hex')")
+    assert (await user.confirm(ticket["media_id"])).status_code == 200
+    row = await platform.row(ticket["media_id"])
+    assert str(row["duplicate_of"]) == original["media_id"]
+    return str(ticket["media_id"])
 
 
 class Store:

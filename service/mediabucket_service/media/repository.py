@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from psycopg import Rollback
 from psycopg.errors import UniqueViolation
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
@@ -44,13 +45,25 @@ SELECT * FROM completed UNION ALL SELECT * FROM pending
 
 # Two index-only scans, of the very indexes that settle the races: nothing is counted that could be wrong.
 _USAGE = """
-SELECT pending.count AS pending, pending.bytes + completed.bytes AS bytes, pending.known OR completed.known AS known
+SELECT pending.count AS pending, pending.bytes + completed.bytes AS bytes, pending.announced, completed.known
 FROM (SELECT count(*), coalesce(sum(file_size), 0)::bigint AS bytes,
-             coalesce(bool_or(checksum = %(checksum)s), false) AS known
+             max(file_size) FILTER (WHERE checksum = %(checksum)s) AS announced
       FROM media_files WHERE bucket = %(bucket)s AND uploaded_by = %(uploaded_by)s AND status = 'pending') AS pending,
      (SELECT coalesce(sum(file_size), 0)::bigint AS bytes, coalesce(bool_or(checksum = %(checksum)s), false) AS known
       FROM media_files WHERE bucket = %(bucket)s AND uploaded_by = %(uploaded_by)s AND status = 'completed'
         AND duplicate_of IS NULL) AS completed
+"""
+
+# An object that is still served counts, and is found by its checksum, for as long as one row stands for it.
+_PROMOTE = """
+UPDATE media_files SET duplicate_of = NULL WHERE media_id = (
+    SELECT media_id FROM media_files
+    WHERE bucket = %(bucket)s AND file_path = %(file_path)s AND status = 'completed' AND duplicate_of IS NOT NULL
+      AND NOT EXISTS (
+        SELECT FROM media_files original
+        WHERE original.bucket = %(bucket)s AND original.uploaded_by = %(uploaded_by)s
+          AND original.checksum = %(checksum)s AND original.status = 'completed' AND original.duplicate_of IS NULL)
+    ORDER BY media_id LIMIT 1 FOR UPDATE)
 """
 
 
@@ -106,7 +119,12 @@ class MediaRepository:
             exceeded = None if usage is None else _exceeded(usage, upload.file_size, limits)
             if exceeded is not None:
                 return exceeded
-            return _media_file(await _fetch_one(connection, _INITIATE, parameters))
+            file = _media_file(await _fetch_one(connection, _INITIATE, parameters))
+            if file is not None and file.status == MediaStatus.PENDING and usage is not None and usage["known"]:
+                # The media that made this free was deleted in between: undone, and tried again.
+                raise Rollback
+            return file
+        return None
 
     async def find(self, media_id: UUID, user_id: str) -> MediaFile | None:
         """The media if it is this user's."""
@@ -255,6 +273,8 @@ class MediaRepository:
                 f" RETURNING {_COLUMNS}",
                 parameters,
             )
+            if row is not None and row["status"] == MediaStatus.DELETED and row["duplicate_of"] is None:
+                await connection.execute(_PROMOTE.encode(), row)
             return _media_file(row), row is None
 
     async def add_references(self, message_id: UUID, media_ids: Collection[UUID], user_id: str) -> bool:
@@ -324,11 +344,14 @@ class DuplicatePublished(Exception):
 
 
 def _exceeded(usage: DictRow, file_size: int, limits: UploadLimits) -> LimitExceeded | None:
+    """A completed file takes nothing more; one that is pending only what its new announcement adds."""
     if usage["known"]:
         return None
-    if limits.pending_per_user is not None and usage["pending"] >= limits.pending_per_user:
+    announced = usage["announced"]
+    if announced is None and limits.pending_per_user is not None and usage["pending"] >= limits.pending_per_user:
         return LimitExceeded("pendingPerUser", limits.pending_per_user, usage["pending"])
-    if limits.bytes_per_user is not None and usage["bytes"] + file_size > limits.bytes_per_user:
+    added = file_size - (announced or 0)
+    if added > 0 and limits.bytes_per_user is not None and usage["bytes"] + added > limits.bytes_per_user:
         return LimitExceeded("bytesPerUser", limits.bytes_per_user, usage["bytes"])
     return None
 

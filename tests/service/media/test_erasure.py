@@ -2,10 +2,9 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Any
 
 import pytest
-from erasing import Store, erase, erase_to_the_end, register_webhook, rows_of
+from erasing import Store, erase, erase_to_the_end, register_webhook, rows_of, upload_duplicate
 from service_platform import MakePlatform, Platform
 from upload_client import File, UploadClient
 
@@ -182,21 +181,10 @@ async def test_what_is_no_name_of_a_user_is_refused(platform: Platform, name: st
 async def test_an_upload_served_from_the_object_of_another_is_counted_once(erasing: Platform) -> None:
     alice = erasing.user()
     original = await alice.upload(PICTURES[0])
-    duplicate = await duplicate_of(erasing, alice, original)
+    duplicate = await upload_duplicate(erasing, alice, PICTURES[0], original)
     assert (await alice.get(duplicate)).json()["status"] == "completed"
     versions = await Store(erasing).versions_of(await rows_of(erasing, "alice"))
     report = await erase_to_the_end(erasing, "alice")
     sizes = [version.size for version in versions if not version.is_delete_marker]
     assert (report["media"], report["objects"], report["bytes"]) == (2, len(sizes), sum(sizes))
     assert await Store(erasing).all_versions() == []
-
-
-async def duplicate_of(platform: Platform, user: UploadClient, original: dict[str, Any]) -> str:
-    """A second upload of the same file, begun before the first was completed: as a race would make it."""
-    await platform.change(original["media_id"], "checksum = decode(repeat('00', 32), 'hex')")
-    ticket = await user.begin(PICTURES[0])
-    await platform.change(original["media_id"], f"checksum = decode('{PICTURES[0].sha256}', 'hex')")
-    assert (await user.confirm(ticket["media_id"])).status_code == 200
-    row = await platform.row(ticket["media_id"])
-    assert str(row["duplicate_of"]) == original["media_id"]
-    return str(ticket["media_id"])
