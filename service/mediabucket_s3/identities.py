@@ -192,6 +192,9 @@ LIST_PARTS = ("s3:ListMultipartUploadParts", "s3:ListParts")
 # SeaweedFS asks for AWS's permission and refuses a policy that names it: all lists of this one bucket, then.
 LIST_UPLOADS = ("s3:ListBucketMultipartUploads", "s3:List*")
 
+# The second for versions: what is erased leaves none behind.
+DELETE = ("s3:DeleteObject", "s3:DeleteObjectVersion")
+
 
 def iam_endpoint_of(endpoint: str) -> str:
     """Where a store's IAM is, unless somebody says otherwise: at the store itself, but for AWS, which has it elsewhere.
@@ -222,8 +225,8 @@ def bucket_access_policy(bucket: str, list_parts: str = LIST_PARTS[0], list_uplo
         "Version": "2012-10-17",
         "Statement": [
             _allow("Signing", ["s3:PutObject", "s3:AbortMultipartUpload", list_parts], [pending]),
-            _allow("Finishing", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], [pending, uploads]),
-            _allow("Listing", ["s3:ListBucket", list_uploads], [arn]),
+            _allow("Finishing", ["s3:GetObject", "s3:PutObject", *DELETE], [pending, uploads]),
+            _allow("Listing", ["s3:ListBucket", "s3:ListBucketVersions", list_uploads], [arn]),
         ],
     }
 

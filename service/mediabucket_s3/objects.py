@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from mediabucket_api.connection import StoreConnection
 from mediabucket_s3.addressing import require_addressable
 from mediabucket_s3.connect import object_client
-from mediabucket_s3.errors import ObjectMissing, StoreUnavailable, translated_s3_errors
+from mediabucket_s3.errors import NotImplementedByStore, ObjectMissing, StoreUnavailable, translated_s3_errors
 
 STREAM_CHUNK_BYTES: Final = 1024**2
 _SHA256_BYTES: Final = 32
@@ -35,6 +35,16 @@ class ListedObject:
     size: int
     etag: str
     last_modified: datetime
+
+
+@dataclass(frozen=True)
+class ObjectVersion:
+    """One version of an object, or a delete marker. `version_id` is None on a store that keeps no versions."""
+
+    key: str
+    version_id: str | None
+    size: int
+    is_delete_marker: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,6 +160,38 @@ class BucketObjects:
         async for page in self._pages("ListObjectsV2", "list_objects_v2", prefix, **after):
             for entry in page.get("Contents", []):
                 yield ListedObject(entry["Key"], entry["Size"], _unquoted(entry["ETag"]), entry["LastModified"])
+
+    async def versions(self, prefix: str) -> AsyncIterator[ObjectVersion]:
+        """All versions and delete markers with this prefix; on a store without versions: its objects."""
+        try:
+            async for page in self._pages("ListObjectVersions", "list_object_versions", prefix):
+                for entry in page.get("Versions", []):
+                    yield ObjectVersion(entry["Key"], entry.get("VersionId"), entry["Size"])
+                for entry in page.get("DeleteMarkers", []):
+                    yield ObjectVersion(entry["Key"], entry.get("VersionId"), 0, is_delete_marker=True)
+        except NotImplementedByStore:
+            async for found in self.list(prefix):
+                yield ObjectVersion(found.key, None, found.size)
+
+    async def delete_version(self, version: ObjectVersion) -> None:
+        """Delete this version for good; one that is gone already is no error."""
+        named = {} if version.version_id is None else {"VersionId": version.version_id}
+        try:
+            with translated_s3_errors("DeleteObject", version.key):
+                await self._client.delete_object(Bucket=self.bucket, Key=version.key, **named)
+        except ObjectMissing:
+            return
+
+    async def delete_every_version(self, key: str) -> int:
+        """Delete the object with its older versions and delete markers; answers how many of these there were.
+
+        On a store without versions a plain delete. An object that is gone already is no error.
+        """
+        # Listed to the end first: what is deleted while pages are read may make a store skip others.
+        doomed = [version async for version in self.versions(key) if version.key == key]
+        for version in doomed:
+            await self.delete_version(version)
+        return len(doomed)
 
     async def list_multipart_uploads(self, prefix: str) -> AsyncIterator[PendingMultipartUpload]:
         """All multipart uploads with this prefix that were neither completed nor aborted."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -20,7 +21,10 @@ from mediabucket_service.dependencies import Services
 from mediabucket_service.documents import Documents
 from mediabucket_service.flows import Flows
 from mediabucket_service.media import endpoints as media_endpoints
+from mediabucket_service.media import erasure_endpoints
 from mediabucket_service.media.confirm import Confirmation
+from mediabucket_service.media.erasure import Erasures
+from mediabucket_service.media.erasure_repository import ErasureRepository
 from mediabucket_service.media.initiate import Initiation
 from mediabucket_service.media.initiate_repository import InitiateRepository
 from mediabucket_service.media.reaper import BytesRemover, Reaper
@@ -35,6 +39,7 @@ from mediabucket_service.messages.repository_postgresql import PostgresMessageRe
 from mediabucket_service.metrics import Metrics
 from mediabucket_service.pages import install_pages
 from mediabucket_service.problems import install_problem_handlers
+from mediabucket_service.rate_limit import RateLimiter, forget_full
 from mediabucket_service.settings import Settings
 
 
@@ -73,7 +78,7 @@ def create_app(settings: Settings, connection: BucketConnection) -> FastAPI:
     app.add_middleware(BodyLimit)
     allow_origins(app, connection.spec.cors)
     metrics.install(app)
-    for router in (media_endpoints.router, message_endpoints.router, health.router):
+    for router in (media_endpoints.router, erasure_endpoints.router, message_endpoints.router, health.router):
         app.include_router(router)
     install_pages(app, connection)
     return app
@@ -133,9 +138,22 @@ def build_services(
         metrics.uploads,
         interval_seconds=settings.reaper_interval_seconds,
         sweep_interval_seconds=settings.sweep_interval_seconds,
-        also=(flows.sweep_references,),
+        also=(flows.sweep_references, partial(forget_full, storage.database, connection.bucket)),
     )
-    return Services(media=media, initiation=initiation, flows=flows, verifier=verifier), reaper
+    services = Services(
+        media=media,
+        initiation=initiation,
+        flows=flows,
+        erasures=Erasures(
+            ErasureRepository(storage.database, connection.bucket),
+            storage.objects,
+            answer_seconds=settings.erasure_answer_seconds,
+        ),
+        verifier=verifier,
+        limiter=_limiter(storage, connection),
+        admin_scope=connection.spec.service.auth.admin_scope,
+    )
+    return services, reaper
 
 
 def token_verifier(settings: Settings, connection: BucketConnection) -> TokenVerifier:
@@ -143,6 +161,11 @@ def token_verifier(settings: Settings, connection: BucketConnection) -> TokenVer
     auth = connection.spec.service.auth
     secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret and not auth.jwks_url else None
     return TokenVerifier.configured(jwks_url=auth.jwks_url, secret=secret, issuer=auth.issuer, audience=auth.audience)
+
+
+def _limiter(storage: Storage, connection: BucketConnection) -> RateLimiter | None:
+    allowed = connection.spec.uploads.limits.requests_per_minute
+    return None if allowed is None else RateLimiter(storage.database, connection.bucket, allowed)
 
 
 def _messages(storage: Storage) -> MessageRepository:

@@ -33,9 +33,13 @@ _FORBIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cs"})
 
 @dataclass(frozen=True)
 class User:
-    """Whoever the token's `sub` names: 1 to 255 characters, none of them a control character."""
+    """Whoever the token's `sub` names: 1 to 255 characters, none of them a control character.
+
+    `scopes`: what the token lets them do, from its `scope` (RFC 8693 section 4.2) and `scp`.
+    """
 
     id: str
+    scopes: frozenset[str] = frozenset()
 
 
 class TokensUncheckable(ValueError):
@@ -224,7 +228,7 @@ class TokenVerifier:
             raise _refusal(f"the token has no {error.claim} claim") from error
         except jwt.InvalidTokenError as error:
             raise _refusal(next(_REFUSALS[kind] for kind in type(error).__mro__ if kind in _REFUSALS)) from error
-        user = User(_subject(claims["sub"]))
+        user = User(_subject(claims["sub"]), scopes_of(claims))
         self._verified.put(token, user, expires_at=claims["exp"])
         return user
 
@@ -262,9 +266,23 @@ def _bearer_token(authorization: str | None) -> str:
 def _subject(subject: object) -> str:
     if not isinstance(subject, str) or not 1 <= len(subject) <= MAX_USER_LENGTH:
         raise _refusal(f"the sub claim of the token must be a text of 1 to {MAX_USER_LENGTH} characters")
-    if any(unicodedata.category(character) in _FORBIDDEN_CATEGORIES for character in subject):
+    if has_control_characters(subject):
         raise _refusal("the sub claim of the token must not contain control characters")
     return subject
+
+
+def has_control_characters(text: str) -> bool:
+    """Whether a text cannot be a user: no token with such a `sub` is accepted."""
+    return any(unicodedata.category(character) in _FORBIDDEN_CATEGORIES for character in text)
+
+
+def scopes_of(claims: Mapping[str, Any]) -> frozenset[str]:
+    """The scopes of a token: of `scope` and `scp`, each a text with spaces between or a list; anything else is none."""
+    scopes: set[str] = set()
+    for claim in (claims.get("scope"), claims.get("scp")):
+        words = claim.split(" ") if isinstance(claim, str) else claim if isinstance(claim, list) else ()
+        scopes.update(word for word in words if isinstance(word, str) and word)
+    return frozenset(scopes)
 
 
 def _refusal(detail: str) -> Unauthenticated:

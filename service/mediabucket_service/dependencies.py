@@ -10,18 +10,24 @@ from fastapi import Depends, Header, Request
 
 from mediabucket_service.auth import TokenVerifier, User
 from mediabucket_service.flows import Flows
+from mediabucket_service.media.erasure import Erasures
 from mediabucket_service.media.initiate import Initiation
 from mediabucket_service.media.service import MediaService
+from mediabucket_service.problems import Forbidden
+from mediabucket_service.rate_limit import RateLimiter
 
 
 @dataclass(frozen=True)
 class Services:
-    """What a running application answers with; made once, at start-up."""
+    """What a running application answers with; made once, at start-up. Without `limiter` calls are not counted."""
 
     media: MediaService
     initiation: Initiation
     flows: Flows
+    erasures: Erasures
     verifier: TokenVerifier
+    limiter: RateLimiter | None
+    admin_scope: str
 
 
 def services(request: Request) -> Services:
@@ -33,8 +39,23 @@ def services(request: Request) -> Services:
 async def current_user(
     request: Request, authorization: Annotated[str | None, Header(include_in_schema=False)] = None
 ) -> User:
-    """Who the bearer token names. Raises Unauthenticated."""
-    return await services(request).verifier.user(authorization)
+    """Who the bearer token names. Raises Unauthenticated, and TooManyRequests for more calls than the user may make."""
+    found = services(request)
+    user = await found.verifier.user(authorization)
+    if found.limiter is not None:
+        await found.limiter.admit(user.id)
+    return user
+
+
+CurrentUser = Annotated[User, Depends(current_user)]
+
+
+async def administrator(request: Request, user: CurrentUser) -> User:
+    """A user whose token has the scope of `spec.service.auth.adminScope`. Raises Forbidden."""
+    needed = services(request).admin_scope
+    if needed not in user.scopes:
+        raise Forbidden(f"this call needs a token whose scope contains {needed}: ask whoever issues your tokens")
+    return user
 
 
 async def media_service(request: Request) -> MediaService:
@@ -52,7 +73,13 @@ async def message_flows(request: Request) -> Flows:
     return services(request).flows
 
 
-CurrentUser = Annotated[User, Depends(current_user)]
+async def erasures(request: Request) -> Erasures:
+    """Erasures in this application's bucket."""
+    return services(request).erasures
+
+
 Initiating = Annotated[Initiation, Depends(initiation)]
+Administrator = Annotated[User, Depends(administrator)]
+UserErasures = Annotated[Erasures, Depends(erasures)]
 Media = Annotated[MediaService, Depends(media_service)]
 MessageFlows = Annotated[Flows, Depends(message_flows)]

@@ -7,6 +7,7 @@ One class per cause, each with its slug, status and title:
     ├── FileTooLarge          400  file-too-large
     ├── TypeNotAllowed        400  type-not-allowed
     ├── Unauthenticated       401  unauthenticated
+    ├── Forbidden             403  forbidden
     ├── RouteNotFound         404  not-found
     ├── MediaNotFound         404  media-not-found
     ├── MethodNotAllowed      405  method-not-allowed
@@ -114,6 +115,18 @@ class Unauthenticated(Problem):
         if self.reason is not None:
             challenge += f', error="{self.reason}", error_description="{self.detail}"'
         return {"WWW-Authenticate": challenge}
+
+
+class Forbidden(Problem):
+    """The token is good and does not suffice: RFC 6750 section 3.1, `insufficient_scope`."""
+
+    slug = "forbidden"
+    status = HTTPStatus.FORBIDDEN
+    title = "The token does not allow this"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": 'Bearer realm="mediabucket", error="insufficient_scope"'}
 
 
 class RouteNotFound(Problem):

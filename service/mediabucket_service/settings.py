@@ -20,6 +20,8 @@ class Settings(BaseSettings):
     jwt_secret: SecretStr | None = None
     # How long one confirm may own an upload before another may take over; renewed while hashing.
     confirm_lease_seconds: Annotated[float, Field(gt=0, le=600)] = 30
+    # How long an erasure works before it answers with what is done so far.
+    erasure_answer_seconds: Annotated[float, Field(gt=0, le=600)] = 20
     # How long a second confirm of the same upload waits for the first.
     confirm_wait_seconds: Annotated[float, Field(ge=0, le=60)] = 10
     reaper_interval_seconds: Annotated[float, Field(gt=0, le=3600)] = 30

@@ -127,10 +127,12 @@ class Confirmation:
     async def _settled_by_another(self, file: MediaFile) -> MediaFile:
         """The lease was lost: what another try or the reaper made of the upload is the answer."""
         current = await self._repository.find(file.media_id, file.uploaded_by)
-        if current is None or current.status == MediaStatus.PENDING:
+        if current is not None and current.status == MediaStatus.PENDING:
             raise ConfirmInProgress("another request is confirming this upload", retry_after=1)
-        if current.status != MediaStatus.COMPLETED:
-            await self._discard(file.file_path)
+        if current is None or current.status != MediaStatus.COMPLETED:
+            await self._discard_every_version(file.file_path)
+        if current is None:
+            raise MediaNotFound(f"you have no media {file.media_id}: it was erased while it was being confirmed")
         return settled(current)
 
     async def _refuse(self, file: MediaFile, mismatch: "_Mismatch") -> NoReturn:
@@ -148,6 +150,13 @@ class Confirmation:
                 await self._objects.delete(key)
             except S3Error as error:
                 logger.warning("left %s to the reaper: %s", key, error)
+
+    async def _discard_every_version(self, key: str) -> None:
+        """A copy of bytes that were erased while it was made: nothing else would remove its versions."""
+        try:
+            await self._objects.delete_every_version(key)
+        except S3Error as error:
+            logger.warning("left versions of %s, which nothing refers to: %s", key, error)
 
     def _lease_keeper(self, file: MediaFile) -> KeepLease:
         """Renews the lease whenever a third of it has passed; raises ConfirmInProgress once it is lost."""

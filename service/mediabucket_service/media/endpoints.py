@@ -38,16 +38,14 @@ from mediabucket_service.problems import (
     response_documentation,
 )
 
-ALWAYS = (MalformedRequest, Unauthenticated, DependencyUnavailable)
+ALWAYS = (MalformedRequest, Unauthenticated, TooManyRequests, DependencyUnavailable)
 
 router = APIRouter(prefix="/api/media", tags=["media"], route_class=DirectRoute)
 
 
 @router.post(
     "/upload/initiate",
-    responses=response_documentation(
-        *ALWAYS, FileTooLarge, TypeNotAllowed, ConfirmInProgress, TooManyRequests, RequestTooLarge
-    ),
+    responses=response_documentation(*ALWAYS, FileTooLarge, TypeNotAllowed, ConfirmInProgress, RequestTooLarge),
 )
 async def initiate_upload(
     request: InitiateUpload, user: CurrentUser, initiating: Initiating, response: Response

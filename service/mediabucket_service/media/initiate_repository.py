@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from psycopg import Rollback
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from mediabucket_api.spec import UploadLimits
 from mediabucket_service.batching import Batcher
 from mediabucket_service.database import Connection, Database
+from mediabucket_service.media.models import MediaStatus
 
 # Two statements may be under way, so that one can be answered while the other is being worked on.
 _SLOTS: Final = 2
@@ -53,10 +55,11 @@ FROM (SELECT * FROM completed UNION ALL SELECT * FROM pending) AS answered
 
 # Two index-only scans, of the very indexes that settle the races: nothing is counted that could be wrong.
 _USAGE = """
-SELECT pending.count AS pending, pending.bytes + completed.bytes AS bytes,
-       array_cat(pending.known, completed.known) AS known
+SELECT pending.count AS pending, pending.bytes + completed.bytes AS bytes, pending.announced, pending.sizes,
+       completed.known
 FROM (SELECT count(*), coalesce(sum(file_size), 0)::bigint AS bytes,
-             array_agg(checksum) FILTER (WHERE checksum = ANY(%(checksums)s)) AS known
+             array_agg(checksum) FILTER (WHERE checksum = ANY(%(checksums)s)) AS announced,
+             array_agg(file_size) FILTER (WHERE checksum = ANY(%(checksums)s)) AS sizes
       FROM media_files WHERE bucket = %(bucket)s AND uploaded_by = %(user_id)s AND status = 'pending') AS pending,
      (SELECT coalesce(sum(file_size), 0)::bigint AS bytes,
              array_agg(checksum) FILTER (WHERE checksum = ANY(%(checksums)s)) AS known
@@ -112,19 +115,30 @@ class LimitExceeded:
 
 @dataclass
 class Usage:
-    """What a user holds: uploads that are pending, bytes that are stored or reserved."""
+    """What a user holds: uploads that are pending, and bytes that are stored or reserved. `announced` are the sizes
+    of those pending, `known` the checksums of those completed, as far as they were asked about.
+    """
 
     pending: int
-    bytes: int
+    held_bytes: int
+    announced: dict[bytes, int]
+    known: set[bytes]
 
-    def admit(self, file_size: int, limits: UploadLimits) -> LimitExceeded | None:
-        """Reserve room for one more upload, or say which limit it would break."""
-        if limits.pending_per_user is not None and self.pending >= limits.pending_per_user:
+    def admit(self, upload: NewUpload, limits: UploadLimits) -> LimitExceeded | None:
+        """Reserve room for one more upload, or say which limit it would break.
+
+        A completed file takes nothing more; one that is pending only what its new announcement adds.
+        """
+        if upload.checksum in self.known:
+            return None
+        announced = self.announced.get(upload.checksum)
+        if announced is None and limits.pending_per_user is not None and self.pending >= limits.pending_per_user:
             return LimitExceeded("pendingPerUser", limits.pending_per_user, self.pending)
-        if limits.bytes_per_user is not None and self.bytes + file_size > limits.bytes_per_user:
-            return LimitExceeded("bytesPerUser", limits.bytes_per_user, self.bytes)
-        self.pending += 1
-        self.bytes += file_size
+        added = upload.file_size - (announced or 0)
+        if added > 0 and limits.bytes_per_user is not None and self.held_bytes + added > limits.bytes_per_user:
+            return LimitExceeded("bytesPerUser", limits.bytes_per_user, self.held_bytes)
+        self.pending += announced is None
+        self.held_bytes += added
         return None
 
 
@@ -164,15 +178,16 @@ class InitiateRepository:
             await connection.execute(
                 "SELECT pg_advisory_xact_lock(hashtextextended(%(bucket)s || ' ' || %(user_id)s, 0))", names
             )
-            [row] = await _rows(connection, _USAGE, names)
-            usage, known = Usage(row["pending"], row["bytes"]), set(row["known"] or ())
-            refused: dict[tuple[str, bytes], Outcome] = {}
-            for upload in uploads:
-                if upload.checksum not in known and (exceeded := usage.admit(upload.file_size, limits)):
-                    refused[upload.key] = exceeded
+            usage = _usage(await _rows(connection, _USAGE, names))
+            exceeded = {upload.key: usage.admit(upload, limits) for upload in uploads}
+            refused: dict[tuple[str, bytes], Outcome] = {key: told for key, told in exceeded.items() if told}
             admitted = [upload for upload in uploads if upload.key not in refused]
-            rows = await _rows(connection, _INITIATE, self._parameters(admitted)) if admitted else []
-        return refused | _announced(rows)
+            announced = _announced(await _rows(connection, _INITIATE, self._parameters(admitted))) if admitted else {}
+            if any(file.status == MediaStatus.PENDING and file.checksum in usage.known for file in announced.values()):
+                # The media that made one of these free was deleted in between: undone, and tried again.
+                raise Rollback
+            return refused | announced
+        return {}
 
     async def _initiate_all(
         self, uploads: Mapping[tuple[str, bytes], NewUpload]
@@ -188,6 +203,12 @@ class InitiateRepository:
             "metadata": [Jsonb(upload.metadata) for upload in uploads],
             **{name: [getattr(upload, name) for upload in uploads] for name in columns},
         }
+
+
+def _usage(rows: Sequence[DictRow]) -> Usage:
+    [row] = rows
+    announced = dict(zip(row["announced"] or (), row["sizes"] or (), strict=True))
+    return Usage(row["pending"], row["bytes"], announced, set(row["known"] or ()))
 
 
 def _announced(rows: Sequence[DictRow]) -> dict[tuple[str, bytes], Announced]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import quote
 from uuid import UUID
 
@@ -36,6 +36,11 @@ def media_id_of(key: str) -> UUID | None:
 def published_key(media_id: UUID, user_id: str, file_name: str, initiated_at: datetime) -> str:
     """`uploads/<YYYY>/<MM>/<user>/<media_id><ext>`: no part of the file name but a plain extension enters a key."""
     return f"{UPLOADS_PREFIX}{initiated_at:%Y/%m}/{_user_segment(user_id)}/{media_id}{_extension(file_name)}"
+
+
+def published_prefix(media_id: UUID, user_id: str, initiated_at: datetime) -> str:
+    """What every published key of this media begins with, whatever its extension; no other media's key does."""
+    return published_key(media_id, user_id, "", initiated_at.astimezone(UTC))
 
 
 def media_type_of(mime_type: str) -> MediaType:

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from mediabucket_api.constants import PENDING_PREFIX
 from mediabucket_api.spec import Uploads
-from mediabucket_s3.errors import NotImplementedByStore, S3Error
+from mediabucket_s3.errors import AccessDenied, NotImplementedByStore, S3Error
 from mediabucket_s3.objects import BucketObjects, ListedObject
 from mediabucket_service.clock import Clock, utc_now
 from mediabucket_service.media.keys import media_id_of, pending_key, verified_key
@@ -136,8 +136,15 @@ class Reaper:
         live = await self._repository.still_pending({owner for owner in owners.values() if owner is not None})
         unexpected = [key for key, owner in owners.items() if owner not in live]
         for key in unexpected:
-            await self._objects.delete(key)
+            await self._remove_for_good(key)
         return len(unexpected)
+
+    async def _remove_for_good(self, key: str) -> None:
+        """Nothing refers to these bytes: no version of them is worth keeping, where the key may remove versions."""
+        try:
+            await self._objects.delete_every_version(key)
+        except AccessDenied:
+            await self._objects.delete(key)
 
     async def _sweep_multipart_uploads(self) -> int:
         oldest_kept = self._now() - self._floor

@@ -20,6 +20,18 @@ _COLUMNS = (
     " upload_id, part_size, width, height, duration_seconds, metadata AS client_metadata"
 )
 
+# An object that is still served counts, and is found by its checksum, for as long as one row stands for it.
+_PROMOTE = """
+UPDATE media_files SET duplicate_of = NULL WHERE media_id = (
+    SELECT media_id FROM media_files
+    WHERE bucket = %(bucket)s AND file_path = %(file_path)s AND status = 'completed' AND duplicate_of IS NOT NULL
+      AND NOT EXISTS (
+        SELECT FROM media_files original
+        WHERE original.bucket = %(bucket)s AND original.uploaded_by = %(uploaded_by)s
+          AND original.checksum = %(checksum)s AND original.status = 'completed' AND original.duplicate_of IS NULL)
+    ORDER BY media_id LIMIT 1 FOR UPDATE)
+"""
+
 
 class MediaRepository:
     """The media of one bucket."""
@@ -86,8 +98,13 @@ class MediaRepository:
         )
 
     async def release_lease(self, file: MediaFile) -> bool:
-        """Give a pending upload back as it was."""
-        return await self._owned_update(file, "lease_until = NULL, lease_owner = NULL", {})
+        """Give an upload back as it was; one that has been erased meanwhile too: its erasure waits for that."""
+        touched = await self._database.execute(
+            "UPDATE media_files SET lease_until = NULL, lease_owner = NULL"
+            " WHERE media_id = %(media_id)s AND lease_owner = %(owner)s",
+            {"media_id": file.media_id, "owner": file.lease_owner},
+        )
+        return touched == 1
 
     async def complete(self, file: MediaFile, *, etag: str, cdn_url: str | None) -> MediaFile | None:
         """Make a leased upload completed with what was verified; None when the lease was lost.
@@ -170,6 +187,8 @@ class MediaRepository:
                 f" RETURNING {_COLUMNS}",
                 parameters,
             )
+            if row is not None and row["status"] == MediaStatus.DELETED and row["duplicate_of"] is None:
+                await connection.execute(_PROMOTE.encode(), row)
             return _media_file(row), row is None
 
     async def add_references(self, message_id: UUID, media_ids: Collection[UUID], user_id: str) -> bool:

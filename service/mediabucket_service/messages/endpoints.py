@@ -15,6 +15,7 @@ from mediabucket_service.problems import (
     MediaDeleted,
     MediaNotFound,
     RequestTooLarge,
+    TooManyRequests,
     Unauthenticated,
     UploadExpired,
     UploadMismatch,
@@ -22,7 +23,7 @@ from mediabucket_service.problems import (
     response_documentation,
 )
 
-ALWAYS = (MalformedRequest, Unauthenticated, DependencyUnavailable)
+ALWAYS = (MalformedRequest, Unauthenticated, TooManyRequests, DependencyUnavailable)
 
 router = APIRouter(prefix="/api/messages", tags=["messages"], route_class=DirectRoute)
 

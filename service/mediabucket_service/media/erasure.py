@@ -1,0 +1,117 @@
+"""The erasure of a user: their media, row and bytes, with every version the store has kept (GDPR article 17).
+
+A receipt is opened, all rows are marked gone at once, then batch by batch: what the store holds is listed and noted,
+removed, and the row is deleted. Whoever dies at any step is followed by whoever calls next. A call erases all that
+the user has when it marks the rows; what the user begins later stays whole until the next call.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
+
+from mediabucket_s3.errors import NotImplementedByStore
+from mediabucket_s3.objects import BucketObjects, ObjectVersion
+from mediabucket_service.media.erasure_repository import Doomed, ErasureRepository, Found, Receipt
+from mediabucket_service.media.keys import pending_key, published_prefix
+
+BATCH: Final = 50
+# Media that are looked for, or removed, at the same time.
+PARALLEL: Final = 8
+# While a confirm still owns a media.
+PAUSE_SECONDS: Final = 0.2
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+Versions = list[ObjectVersion]
+
+
+class Erasures:
+    """Erases users from one bucket and its tables."""
+
+    def __init__(self, repository: ErasureRepository, objects: BucketObjects, *, answer_seconds: float) -> None:
+        """`answer_seconds`: how long a call works before it answers with what is done so far."""
+        self._repository = repository
+        self._objects = objects
+        self._answer_seconds = answer_seconds
+
+    async def erase(self, user_id: str) -> Receipt:
+        """Erase a user, or go on with it; without `completed_at` in the receipt it is to be called again.
+
+        Raises S3Error when the store fails, and what psycopg raises; calling again goes on from there.
+        """
+        deadline = time.monotonic() + self._answer_seconds
+        await self._repository.open(user_id)
+        await self._repository.mark(user_id)
+        while True:
+            rows = await self._repository.doomed(user_id, BATCH)
+            if rows:
+                await self._remove(user_id, rows)
+            if time.monotonic() >= deadline or len(rows) < BATCH:
+                receipt = await self._repository.receipt(user_id)
+                if receipt.completed_at is not None or time.monotonic() >= deadline:
+                    return receipt
+                if not rows:
+                    await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _remove(self, user_id: str, rows: Sequence[Doomed]) -> None:
+        """Remove a batch; what can be removed is, before the first failure is raised."""
+        listed, failures = await _for_each(rows, lambda row: self._versions(row, user_id))
+        await self._repository.note(user_id, {row.media_id: entry for row, entry in _counted(listed)})
+        removed, more_failures = await _for_each(listed, lambda entry: self._remove_bytes(*entry))
+        await self._repository.delete(user_id, [row.media_id for (row, _), _ in removed])
+        for failure in (*failures, *more_failures):
+            raise failure
+
+    async def _versions(self, row: Doomed, user_id: str) -> Versions:
+        """All that the store holds under the keys of a media, and under the key that it is served from."""
+        own = published_prefix(row.media_id, user_id, row.uploaded_at)
+        prefixes = [pending_key(row.media_id), own]
+        found = [version for prefix in prefixes async for version in self._objects.versions(prefix)]
+        if not row.file_path.startswith(own):
+            found += [v async for v in self._objects.versions(row.file_path) if v.key == row.file_path]
+        return found
+
+    async def _remove_bytes(self, row: Doomed, versions: Versions) -> None:
+        key = pending_key(row.media_id)
+        if row.upload_id is not None:
+            await self._objects.abort_multipart_upload(key, row.upload_id)
+        try:
+            async for upload in self._objects.list_multipart_uploads(key):
+                await self._objects.abort_multipart_upload(upload.key, upload.upload_id)
+        except NotImplementedByStore:
+            # What cannot be listed expires by the bucket's rule.
+            pass
+        for version in versions:
+            await self._objects.delete_version(version)
+
+
+def _counted(listed: Sequence[tuple[Doomed, Versions]]) -> list[tuple[Doomed, Found]]:
+    """What each media adds to the count: an object that several are served from counts once."""
+    seen: set[tuple[str, str | None]] = set()
+    counted = []
+    for row, versions in listed:
+        sizes = {(v.key, v.version_id): v.size for v in versions if not v.is_delete_marker}
+        fresh = {name: size for name, size in sizes.items() if name not in seen}
+        seen.update(fresh)
+        counted.append((row, Found(objects=len(fresh), bytes=sum(fresh.values()))))
+    return counted
+
+
+async def _for_each(
+    items: Sequence[Item], work: Callable[[Item], Awaitable[Answer]]
+) -> tuple[list[tuple[Item, Answer]], list[Exception]]:
+    """Work at some items at a time; answers what came of those that went well, and what the others raised."""
+    slots = asyncio.Semaphore(PARALLEL)
+    failures: list[Exception] = []
+    done: list[tuple[Item, Answer]] = []
+
+    async def attempt(item: Item) -> None:
+        async with slots:
+            try:
+                done.append((item, await work(item)))
+            except Exception as error:
+                failures.append(error)
+
+    await asyncio.gather(*map(attempt, items))
+    return done, failures

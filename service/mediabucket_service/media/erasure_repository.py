@@ -1,0 +1,186 @@
+"""Statements of an erasure: its receipt, the rows that go, and what was found in the store for them.
+
+What is found for a row is written into the row (`etag`, which means nothing once a media is gone) before any of it is
+removed, and added to the receipt by the statement that deletes the row: whoever dies in between has lost no count,
+and whoever comes second adds nothing twice. Rows are locked in the order of their ids, so that no two wait in a ring.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from mediabucket_service.database import Database
+
+# A user's rows are marked by one statement, which is let take longer than a request's: 100,000 rows need seconds.
+MARK_TIMEOUT_SECONDS: Final = 120
+MARK_PASSES: Final = 2
+
+_OF_USER = "bucket = %(bucket)s AND uploaded_by = %(user_id)s"
+_RECEIPT_COLUMNS = "media, objects, bytes, removed_references AS references, requested_at, completed_at"
+_RECEIPT = "bucket = %(bucket)s AND user_digest = %(user_digest)s"
+
+# Once it is completed a receipt is opened again only when the user has media again; its counts go on.
+_OPEN = f"""
+INSERT INTO erasures AS receipt (bucket, user_digest) VALUES (%(bucket)s, %(user_digest)s)
+ON CONFLICT (bucket, user_digest) DO UPDATE SET requested_at = now(), completed_at = NULL
+WHERE receipt.completed_at IS NOT NULL AND EXISTS (SELECT FROM media_files WHERE {_OF_USER})
+"""
+
+_MARK = f"""
+UPDATE media_files
+SET status = CASE media_files.status WHEN 'pending' THEN 'expired' ELSE 'deleted' END, failure = 'erased'
+FROM (SELECT media_id FROM media_files WHERE {_OF_USER} AND status IN ('pending', 'completed')
+      ORDER BY media_id FOR UPDATE) AS doomed
+WHERE media_files.media_id = doomed.media_id
+"""
+
+_REMOVE_REFERENCES = f"""
+WITH removed AS (
+    DELETE FROM media_references USING media_files
+    WHERE media_references.media_id = media_files.media_id AND {_OF_USER} RETURNING 1
+)
+UPDATE erasures SET removed_references = removed_references + (SELECT count(*) FROM removed) WHERE {_RECEIPT}
+"""
+
+# A media that began after the user's rows were marked may be served from the object of one that is gone since.
+_GONE = f"""
+{_OF_USER} AND status IN ('failed', 'expired', 'deleted') AND NOT EXISTS (
+    SELECT FROM media_files other
+    WHERE other.bucket = media_files.bucket AND other.file_path = media_files.file_path AND other.status = 'completed')
+"""
+
+# A confirm that was at work when its row was marked still owns it: it may be copying.
+_DOOMED = f"""
+SELECT media_id, file_path, uploaded_at, upload_id FROM media_files
+WHERE {_GONE} AND (lease_until IS NULL OR lease_until < now()) ORDER BY media_id LIMIT %(limit)s
+"""
+
+_NOTE = f"""
+UPDATE media_files SET etag = json_build_object('objects', found.objects, 'bytes', found.bytes)
+FROM (SELECT media_id FROM media_files WHERE {_OF_USER} AND media_id = ANY(%(media_ids)s)
+      AND status IN ('failed', 'expired', 'deleted') AND (etag IS NULL OR etag NOT LIKE '{{%%')
+      ORDER BY media_id FOR UPDATE) AS unnoted
+JOIN unnest(%(media_ids)s::uuid[], %(objects)s::bigint[], %(bytes)s::bigint[]) AS found (media_id, objects, bytes)
+  USING (media_id)
+WHERE media_files.media_id = unnoted.media_id
+"""
+
+_DELETE = f"""
+WITH doomed AS (
+    SELECT media_id FROM media_files WHERE {_OF_USER} AND media_id = ANY(%(media_ids)s)
+      AND status IN ('failed', 'expired', 'deleted') AND etag LIKE '{{%%' ORDER BY media_id FOR UPDATE
+), gone AS (
+    DELETE FROM media_files USING doomed WHERE media_files.media_id = doomed.media_id
+    RETURNING (etag::jsonb ->> 'objects')::bigint AS objects, (etag::jsonb ->> 'bytes')::bigint AS bytes
+), counted AS (
+    SELECT count(*) AS media, coalesce(sum(objects), 0) AS objects, coalesce(sum(bytes), 0) AS bytes FROM gone
+)
+UPDATE erasures SET media = erasures.media + counted.media, objects = erasures.objects + counted.objects,
+                    bytes = erasures.bytes + counted.bytes
+FROM counted WHERE {_RECEIPT}
+"""
+
+_COMPLETE = f"""
+UPDATE erasures SET completed_at = now()
+WHERE {_RECEIPT} AND completed_at IS NULL AND NOT EXISTS (SELECT FROM media_files WHERE {_GONE})
+"""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What an erasure has removed so far: rows, object versions (no delete markers), their bytes, references."""
+
+    media: int
+    objects: int
+    bytes: int
+    references: int
+    requested_at: datetime
+    completed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Doomed:
+    """A media that is gone for its user and still has a row. `upload_id` of a multipart upload, if one is known."""
+
+    media_id: UUID
+    file_path: str
+    uploaded_at: datetime
+    upload_id: str | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the store holds of one media: object versions without delete markers, and their bytes."""
+
+    objects: int
+    bytes: int
+
+
+class ErasureRepository:
+    """Erasures in one bucket. Every method may be repeated, and be called by several at once."""
+
+    def __init__(self, database: Database, bucket: str) -> None:
+        self._database = database
+        self._bucket = bucket
+
+    async def open(self, user_id: str) -> None:
+        """Make the receipt, or open it again when it is completed and the user has media again."""
+        await self._database.execute(_OPEN, self._parameters(user_id))
+
+    async def mark(self, user_id: str) -> None:
+        """Make all of the user's media gone, forget what refers to them, and what else names the user.
+
+        Twice: the second pass finds a media that was completed by the object of another while the first waited for
+        that. After it nothing can be: the first holds all locks.
+        """
+        parameters = self._parameters(user_id)
+        async with self._database.transaction() as connection:
+            await connection.execute(f"SET LOCAL statement_timeout = '{MARK_TIMEOUT_SECONDS}s'".encode())
+            for _ in range(MARK_PASSES):
+                await connection.execute(_MARK.encode(), parameters)
+            await connection.execute(_REMOVE_REFERENCES.encode(), parameters)
+            # Those too that the trigger has just written for the rows marked.
+            await connection.execute(
+                "DELETE FROM webhook_deliveries WHERE bucket = %(bucket)s AND payload ->> 'uploaded_by' = %(user_id)s",
+                parameters,
+            )
+            await connection.execute(
+                "DELETE FROM rate_limits WHERE bucket = %(bucket)s AND user_id = %(user_id)s", parameters
+            )
+
+    async def doomed(self, user_id: str, limit: int) -> list[Doomed]:
+        """Media that are gone and that no confirm works at, in order of media_id."""
+        rows = await self._database.fetch_all(_DOOMED, self._parameters(user_id, limit=limit))
+        return [Doomed(**row) for row in rows]
+
+    async def note(self, user_id: str, found: Mapping[UUID, Found]) -> None:
+        """Write down what was found for media that are about to be removed; what is written already stays."""
+        await self._database.execute(
+            _NOTE,
+            self._parameters(
+                user_id,
+                media_ids=list(found),
+                objects=[entry.objects for entry in found.values()],
+                bytes=[entry.bytes for entry in found.values()],
+            ),
+        )
+
+    async def delete(self, user_id: str, media_ids: list[UUID]) -> None:
+        """Delete rows of which nothing is left in the store, and add what was noted for them to the receipt."""
+        await self._database.execute(_DELETE, self._parameters(user_id, media_ids=media_ids))
+
+    async def receipt(self, user_id: str) -> Receipt:
+        """The receipt, completed if nothing that is gone is left. Needs to be opened before."""
+        parameters = self._parameters(user_id)
+        await self._database.execute(_COMPLETE, parameters)
+        row = await self._database.fetch_one(f"SELECT {_RECEIPT_COLUMNS} FROM erasures WHERE {_RECEIPT}", parameters)
+        if row is None:
+            raise LookupError("the erasure was not opened")
+        return Receipt(**row)
+
+    def _parameters(self, user_id: str, **others: Any) -> dict[str, Any]:
+        digest = hashlib.sha256(user_id.encode()).digest()
+        return {"bucket": self._bucket, "user_id": user_id, "user_digest": digest} | others

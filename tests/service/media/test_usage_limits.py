@@ -1,0 +1,142 @@
+"""`pendingPerUser` and `bytesPerUser`: reserved at initiate, settled at confirm, released by every other end."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from erasing import erase_to_the_end, upload_duplicate
+from service_platform import MakePlatform, Platform
+from upload_client import File, UploadClient
+
+FIRST, SECOND = File(b"1" * 1000), File(b"2" * 1000)
+STALE = "expires_at = now() - interval '1 second'"
+
+End = Callable[[Platform, UploadClient, dict[str, Any]], Awaitable[None]]
+
+
+async def expire(platform: Platform, _: UploadClient, ticket: dict[str, Any]) -> None:
+    await platform.change(ticket["media_id"], STALE)
+    await platform.reaper.clean_up()
+
+
+async def fail(_: Platform, user: UploadClient, ticket: dict[str, Any]) -> None:
+    await user.put(ticket, b"3" * 1000)
+    assert (await user.confirm(ticket["media_id"])).status_code == 422
+
+
+async def cancel(_: Platform, user: UploadClient, ticket: dict[str, Any]) -> None:
+    assert (await user.delete(ticket["media_id"])).status_code == 204
+
+
+async def confirm_and_delete(platform: Platform, user: UploadClient, ticket: dict[str, Any]) -> None:
+    assert (await user.confirm(ticket["media_id"])).status_code == 200
+    await cancel(platform, user, ticket)
+
+
+async def be_erased(platform: Platform, user: UploadClient, _: dict[str, Any]) -> None:
+    await erase_to_the_end(platform, user.user)
+
+
+ENDS = [expire, fail, cancel, confirm_and_delete, be_erased]
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
+@pytest.mark.parametrize(
+    "limits", [{"pendingPerUser": 1}, {"bytesPerUser": 1000}], ids=lambda limits: next(iter(limits))
+)
+async def test_what_is_reserved_is_released(make_platform: MakePlatform, limits: dict[str, int], end: End) -> None:
+    async with make_platform(uploads={"limits": limits}) as platform:
+        alice = platform.user()
+        ticket = await alice.begin(FIRST)
+        [(name, allowed)] = limits.items()
+        refused = await alice.initiate(SECOND)
+        assert refused.status_code == 429
+        body = refused.json()
+        assert body["type"] == "urn:mediabucket:problem:rate-limited"
+        assert (body["limit"], body["allowed"], body["used"]) == (name, allowed, allowed)
+        await end(platform, alice, ticket)
+        assert (await alice.initiate(SECOND)).status_code == 200
+        assert (await alice.initiate(File(b"4"))).status_code == 429
+
+
+async def test_a_confirm_gives_the_place_back_and_keeps_the_bytes(make_platform: MakePlatform) -> None:
+    limits = {"pendingPerUser": 1, "bytesPerUser": 2500}
+    async with make_platform(uploads={"limits": limits}) as platform:
+        alice = platform.user()
+        await alice.upload(FIRST)
+        await alice.upload(SECOND)
+        refused = await alice.initiate(File(b"5" * 501))
+        assert (refused.status_code, refused.json()["limit"], refused.json()["used"]) == (429, "bytesPerUser", 2000)
+        assert (await alice.initiate(File(b"5" * 500))).status_code == 200
+
+
+async def test_the_same_file_takes_no_second_place(make_platform: MakePlatform) -> None:
+    async with make_platform(uploads={"limits": {"pendingPerUser": 1, "bytesPerUser": 1000}}) as platform:
+        alice = platform.user()
+        ticket = await alice.begin(FIRST)
+        assert (await alice.initiate(FIRST)).json()["media_id"] == ticket["media_id"]
+        await alice.confirm(ticket["media_id"])
+        assert (await alice.initiate(FIRST)).json()["exists"] is True
+
+
+async def test_a_pending_file_cannot_be_announced_larger_than_the_limit(make_platform: MakePlatform) -> None:
+    async with make_platform(uploads={"limits": {"bytesPerUser": 1500}}) as platform:
+        alice = platform.user()
+        assert (await alice.initiate(FIRST, file_size=1)).status_code == 200
+        refused = await alice.initiate(FIRST, file_size=1501)
+        assert (refused.status_code, refused.json()["limit"], refused.json()["used"]) == (429, "bytesPerUser", 1)
+        assert (await alice.initiate(FIRST, file_size=1500)).status_code == 200
+        assert (await alice.initiate(SECOND)).status_code == 429
+        assert (await alice.initiate(FIRST)).status_code == 200, "announced smaller it gives bytes back"
+        assert (await alice.initiate(File(b"6" * 500))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("limits", "let_through"), [({"pendingPerUser": 10}, 10), ({"bytesPerUser": 7999}, 7), ({"bytesPerUser": 8000}, 8)]
+)
+async def test_thirty_initiates_at_once_over_two_replicas_cannot_exceed_a_limit(
+    make_platform: MakePlatform, limits: dict[str, int], let_through: int
+) -> None:
+    uploads = {"limits": limits}
+    async with make_platform(uploads=uploads) as first, make_platform(uploads=uploads) as second:
+        replicas = [first.user(), second.user()]
+        files = [File(b"%04d" % number * 250) for number in range(30)]
+        answers = await asyncio.gather(*(replicas[n % 2].initiate(file) for n, file in enumerate(files)))
+        assert sorted(answer.status_code for answer in answers) == [200] * let_through + [429] * (30 - let_through)
+        assert {answer.json()["limit"] for answer in answers if answer.status_code == 429} == set(limits)
+
+
+async def test_ends_and_beginnings_at_once_leave_nothing_reserved(make_platform: MakePlatform) -> None:
+    async with make_platform(uploads={"limits": {"pendingPerUser": 5, "bytesPerUser": 5000}}) as platform:
+        alice = platform.user()
+
+        async def live_through(number: int) -> int:
+            answer = await alice.initiate(File(b"%04d" % number * 250))
+            if answer.status_code == 200:
+                await cancel(platform, alice, answer.json())
+            return answer.status_code
+
+        assert set(await asyncio.gather(*map(live_through, range(30)))) <= {200, 429}
+        answers = await asyncio.gather(*(alice.initiate(File(b"%04d" % number * 250)) for number in range(40, 60)))
+        assert sorted(answer.status_code for answer in answers) == [200] * 5 + [429] * 15
+
+
+async def test_bytes_that_a_second_media_is_served_from_go_on_counting(make_platform: MakePlatform) -> None:
+    async with make_platform(uploads={"limits": {"bytesPerUser": 1500}}) as platform:
+        alice = platform.user()
+        original = await alice.upload(FIRST)
+        # Nothing is limited while the race is staged.
+        async with make_platform() as unlimited:
+            duplicate = await upload_duplicate(unlimited, unlimited.user(), FIRST, original)
+        assert (await alice.initiate(SECOND)).json()["used"] == 1000
+        await alice.delete(original["media_id"])
+        assert (await alice.initiate(SECOND)).json()["used"] == 1000
+        assert (await alice.initiate(FIRST)).json()["media_id"] == duplicate
+        assert (await alice.delete(original["media_id"])).status_code == 204
+        media = (await alice.get(duplicate)).json()
+        assert (await alice.download(media["url"])).content == FIRST.content
+        await alice.delete(duplicate)
+        assert (await alice.initiate(SECOND)).status_code == 200
+        await platform.reaper.clean_up()
+        assert await platform.keys("uploads/") == []
