@@ -126,15 +126,16 @@ async def test_every_call_of_the_api_counts_and_no_other(make_platform: MakePlat
 
 async def test_without_the_setting_no_statement_runs(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    fetch_one = Database.fetch_one
+    for method in ("fetch_one", "fetch_all", "execute"):
+        run = getattr(Database, method)
 
-    async def noted(self: Database, query: str, parameters: dict[str, Any]) -> Any:
-        asked.append(query)
-        return await fetch_one(self, query, parameters)
+        async def noted(self: Database, query: str, parameters: dict[str, Any], run: Any = run) -> Any:
+            asked.append(query)
+            return await run(self, query, parameters)
 
-    monkeypatch.setattr(Database, "fetch_one", noted)
+        monkeypatch.setattr(Database, method, noted)
     assert await statuses(*(platform.user().initiate(PICTURE) for _ in range(30))) == {200: 30}
-    assert len(asked) == 30
+    assert asked
     assert not [query for query in asked if "rate_limits" in query]
 
 
