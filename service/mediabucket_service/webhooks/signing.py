@@ -1,7 +1,6 @@
 """What a webhook is signed with: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md"""
 
 import base64
-import binascii
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -87,7 +86,7 @@ def _signing_key(name: str, environment: Mapping[str, str]) -> bytes:
     encoded = secret.removeprefix(SECRET_PREFIX)
     try:
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    except binascii.Error:
+    except ValueError:
         key = b""
     if not secret.startswith(SECRET_PREFIX) or len(key) not in SECRET_BYTES:
         raise WebhookUnsignable(
