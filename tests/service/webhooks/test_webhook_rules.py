@@ -71,6 +71,7 @@ def test_a_good_secret_signs_as_the_library_does(secret: str) -> None:
 
 
 def delivery() -> WebhookDelivery:
+    happened = datetime.fromisoformat("2026-05-01T12:00:00.250+02:00")
     return WebhookDelivery(
         delivery_id=UUID(int=7),
         bucket="media",
@@ -78,7 +79,8 @@ def delivery() -> WebhookDelivery:
         event="media.completed",
         media_id=UUID(int=1),
         payload={"file_name": "bücher.png"},
-        created_at=datetime(2026, 5, 1, 12, 0, 0, 250_000, tzinfo=datetime.fromisoformat("2026-05-01T12+02:00").tzinfo),
+        created_at=happened,
+        next_attempt_at=happened,
     )
 
 
