@@ -1,10 +1,12 @@
 """The application: settings and a bucket in, routes out. Nothing connects before the server starts."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -13,12 +15,14 @@ from mediabucket_api.connection import BucketConnection
 from mediabucket_s3.objects import BucketObjects
 from mediabucket_s3.presign import Presigner
 from mediabucket_service import health
+from mediabucket_service.arrivals import Arrivals
 from mediabucket_service.auth import TokenVerifier
 from mediabucket_service.body_limit import BodyLimit
 from mediabucket_service.cors import allow_origins
 from mediabucket_service.database import Database
 from mediabucket_service.dependencies import Services
 from mediabucket_service.documents import Documents
+from mediabucket_service.events import endpoints as event_endpoints
 from mediabucket_service.flows import Flows
 from mediabucket_service.media import endpoints as media_endpoints
 from mediabucket_service.media import erasure_endpoints
@@ -41,6 +45,10 @@ from mediabucket_service.pages import install_pages
 from mediabucket_service.problems import install_problem_handlers
 from mediabucket_service.rate_limit import RateLimiter, forget_full
 from mediabucket_service.settings import Settings
+from mediabucket_service.webhooks.dispatcher import Dispatcher
+from mediabucket_service.webhooks.repository import WebhookRepository
+from mediabucket_service.webhooks.sender import Sender
+from mediabucket_service.webhooks.signing import Endpoint, signing_endpoints
 
 
 @dataclass(frozen=True)
@@ -53,9 +61,12 @@ class Storage:
 
 
 def create_app(settings: Settings, connection: BucketConnection) -> FastAPI:
-    """The upload API of one bucket. Raises ValueError when tokens could not be checked with these settings."""
+    """The upload API of one bucket. Raises ValueError when tokens could not be checked with these settings, or
+    webhooks not signed.
+    """
     metrics = Metrics()
     verifier = token_verifier(settings, connection)
+    endpoints = signing_endpoints(connection.spec.uploads.webhooks, os.environ)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -63,7 +74,10 @@ def create_app(settings: Settings, connection: BucketConnection) -> FastAPI:
             services, reaper = build_services(settings, connection, storage, metrics, verifier)
             app.state.services = services
             app.state.checks = _checks(storage)
-            async with _running(reaper):
+            async with (
+                open_dispatcher(settings, connection, storage, metrics, endpoints) as dispatcher,
+                _running(reaper.run(), *dispatcher.loops()),
+            ):
                 yield
 
     app = FastAPI(
@@ -78,7 +92,14 @@ def create_app(settings: Settings, connection: BucketConnection) -> FastAPI:
     app.add_middleware(BodyLimit)
     allow_origins(app, connection.spec.cors)
     metrics.install(app)
-    for router in (media_endpoints.router, erasure_endpoints.router, message_endpoints.router, health.router):
+    routers = (
+        media_endpoints.router,
+        erasure_endpoints.router,
+        message_endpoints.router,
+        event_endpoints.router,
+        health.router,
+    )
+    for router in routers:
         app.include_router(router)
     install_pages(app, connection)
     return app
@@ -150,10 +171,34 @@ def build_services(
             answer_seconds=settings.erasure_answer_seconds,
         ),
         verifier=verifier,
+        arrivals=Arrivals(media, connection.bucket),
+        events_secret=settings.events_secret,
         limiter=_limiter(storage, connection),
         admin_scope=connection.spec.service.auth.admin_scope,
     )
     return services, reaper
+
+
+@asynccontextmanager
+async def open_dispatcher(
+    settings: Settings,
+    connection: BucketConnection,
+    storage: Storage,
+    metrics: Metrics,
+    endpoints: Sequence[Endpoint],
+) -> AsyncIterator[Dispatcher]:
+    """What delivers to webhooks. They are registered before the first upload can end, if the database answers."""
+    async with Sender() as sender:
+        dispatcher = Dispatcher(
+            WebhookRepository(storage.database, connection.bucket),
+            sender,
+            endpoints,
+            metrics.webhooks,
+            interval_seconds=settings.webhook_interval_seconds,
+        )
+        if endpoints:
+            await dispatcher.register()
+        yield dispatcher
 
 
 def token_verifier(settings: Settings, connection: BucketConnection) -> TokenVerifier:
@@ -182,12 +227,13 @@ def _checks(storage: Storage) -> dict[str, health.Check]:
 
 
 @asynccontextmanager
-async def _running(reaper: Reaper) -> AsyncIterator[None]:
-    task = asyncio.create_task(reaper.run(), name="reaper")
+async def _running(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    running = {asyncio.create_task(job) for job in jobs}
     try:
         yield
     finally:
         # Python 3.11's asyncio.wait_for, inside the drivers, may swallow a cancellation: ask until it is heard.
-        while not task.done():
-            task.cancel()
-            await asyncio.wait({task}, timeout=0.1)
+        while running:
+            for task in running:
+                task.cancel()
+            _, running = await asyncio.wait(running, timeout=0.1)

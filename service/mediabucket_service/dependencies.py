@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
+from pydantic import SecretStr
 
+from mediabucket_service.arrivals import Arrivals
 from mediabucket_service.auth import TokenVerifier, User
 from mediabucket_service.flows import Flows
 from mediabucket_service.media.erasure import Erasures
@@ -28,6 +30,8 @@ class Services:
     verifier: TokenVerifier
     limiter: RateLimiter | None
     admin_scope: str
+    arrivals: Arrivals
+    events_secret: SecretStr | None
 
 
 def services(request: Request) -> Services:

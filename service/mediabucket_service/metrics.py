@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 from fastapi import FastAPI, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Callers may invent methods; labels must not follow.
@@ -43,12 +43,37 @@ class UploadMetrics:
         self._uploads.labels("deleted", media_type).inc()
 
 
+class WebhookMetrics:
+    """What becomes of events that webhooks want."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._deliveries = Counter(
+            "mediabucket_webhook_deliveries",
+            "Attempts to deliver an event by what became of them",
+            ("webhook", "outcome"),
+            registry=registry,
+        )
+        self._oldest = Gauge(
+            "mediabucket_webhook_oldest_seconds",
+            "Age of the oldest event that is not delivered, 0 without one; the same in every replica",
+            ("webhook",),
+            registry=registry,
+        )
+
+    def attempted(self, webhook: str, outcome: str) -> None:
+        self._deliveries.labels(webhook, outcome).inc()
+
+    def oldest(self, webhook: str, seconds: float) -> None:
+        self._oldest.labels(webhook).set(seconds)
+
+
 class Metrics:
     """All metrics of one application."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self.uploads = UploadMetrics(self._registry)
+        self.webhooks = WebhookMetrics(self._registry)
         self._requests = Counter(
             "http_requests", "Requests answered", ("route", "method", "status"), registry=self._registry
         )

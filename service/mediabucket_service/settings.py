@@ -2,14 +2,22 @@
 
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIN_EVENTS_SECRET_BYTES = 16
+
+
+def _long_enough(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value().encode()) < MIN_EVENTS_SECRET_BYTES:
+        raise ValueError(f"the secret of store events must have at least {MIN_EVENTS_SECRET_BYTES} bytes")
+    return secret
 
 
 class Settings(BaseSettings):
     """Read from `MEDIABUCKET_*`; a wrong or missing value stops the start with a sentence that names it."""
 
-    model_config = SettingsConfigDict(env_prefix="MEDIABUCKET_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="MEDIABUCKET_", frozen=True, hide_input_in_errors=True)
 
     database_url: SecretStr
     database_pool_size: Annotated[int, Field(ge=1, le=200)] = 10
@@ -27,3 +35,7 @@ class Settings(BaseSettings):
     reaper_interval_seconds: Annotated[float, Field(gt=0, le=3600)] = 30
     # How often `pending/` is listed for bytes that no live upload expects.
     sweep_interval_seconds: Annotated[float, Field(gt=0, le=86_400)] = 600
+    # What notifications of the store must carry; unset: none are taken.
+    events_secret: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
+    # How often each webhook's deliveries are looked for.
+    webhook_interval_seconds: Annotated[float, Field(gt=0, le=3600)] = 2

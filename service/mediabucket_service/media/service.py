@@ -41,6 +41,13 @@ class MediaService:
         """The completed media; see `Confirmation.confirm` for what it raises."""
         return await self._confirmation.confirm(user_id, media_id)
 
+    async def confirm_arrived(self, media_id: UUID) -> MediaFile:
+        """Confirm an upload on the store's word, as its uploader would. Raises what `confirm` raises."""
+        found = await self._repository.find_many([media_id])
+        if not found:
+            raise MediaNotFound(f"this bucket has no media {media_id}")
+        return await self.confirm(found[0].uploaded_by, media_id)
+
     async def require(self, user_id: str, media_id: UUID) -> MediaFile:
         """The user's media in whatever state. Raises MediaNotFound."""
         file = await self._repository.find(media_id, user_id)
