@@ -1,6 +1,7 @@
 """What tests of erasures do: call it as an administrator, and look at every version in the store."""
 
 import asyncio
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -84,11 +85,11 @@ class Store:
 
     async def begin_parts(self, media_id: str) -> str:
         """Begin a multipart upload; answers its id."""
-        target = {"Bucket": self._bucket, "Key": f"pending/{media_id}"}
+        target: dict[str, Any] = {"Bucket": self._bucket, "Key": f"pending/{media_id}"}
         made = await asyncio.to_thread(self._client.create_multipart_upload, **target)
         upload_id = str(made["UploadId"])
-        part = {"PartNumber": 1, "UploadId": upload_id, "Body": b"a part"}
-        await asyncio.to_thread(self._client.upload_part, **target, **part)
+        part = target | {"PartNumber": 1, "UploadId": upload_id, "Body": b"a part"}
+        await asyncio.to_thread(partial(self._client.upload_part, **part))
         return upload_id
 
     async def uploads(self) -> list[str]:

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
+from uuid import UUID
 
 from mediabucket_s3.errors import NotImplementedByStore
 from mediabucket_s3.objects import BucketObjects, ObjectVersion
@@ -20,6 +21,7 @@ BATCH: Final = 50
 PARALLEL: Final = 8
 # While a confirm still owns a media.
 PAUSE_SECONDS: Final = 0.2
+BEFORE_ALL: Final = UUID(int=0)
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -43,16 +45,18 @@ class Erasures:
         deadline = time.monotonic() + self._answer_seconds
         await self._repository.open(user_id)
         await self._repository.mark(user_id)
+        after = BEFORE_ALL
         while True:
-            rows = await self._repository.doomed(user_id, BATCH)
-            if rows:
-                await self._remove(user_id, rows)
-            if time.monotonic() >= deadline or len(rows) < BATCH:
+            rows = await self._repository.page(user_id, after, BATCH)
+            if removable := [row for row in rows if row.removable]:
+                await self._remove(user_id, removable)
+            was_last, is_late = len(rows) < BATCH, time.monotonic() >= deadline
+            if was_last or is_late:
                 receipt = await self._repository.receipt(user_id)
-                if receipt.completed_at is not None or time.monotonic() >= deadline:
+                if receipt.completed_at is not None or is_late:
                     return receipt
-                if not rows:
-                    await asyncio.sleep(PAUSE_SECONDS)
+                await asyncio.sleep(PAUSE_SECONDS)
+            after = BEFORE_ALL if was_last else rows[-1].media_id
 
     async def _remove(self, user_id: str, rows: Sequence[Doomed]) -> None:
         """Remove a batch; what can be removed is, before the first failure is raised."""

@@ -46,16 +46,19 @@ UPDATE erasures SET removed_references = removed_references + (SELECT count(*) F
 """
 
 # A media that began after the user's rows were marked may be served from the object of one that is gone since.
-_GONE = f"""
-{_OF_USER} AND status IN ('failed', 'expired', 'deleted') AND NOT EXISTS (
+_GONE = """
+status IN ('failed', 'expired', 'deleted') AND NOT EXISTS (
     SELECT FROM media_files other
     WHERE other.bucket = media_files.bucket AND other.file_path = media_files.file_path AND other.status = 'completed')
 """
 
-# A confirm that was at work when its row was marked still owns it: it may be copying.
-_DOOMED = f"""
-SELECT media_id, file_path, uploaded_at, upload_id FROM media_files
-WHERE {_GONE} AND (lease_until IS NULL OR lease_until < now()) ORDER BY media_id LIMIT %(limit)s
+# A confirm that was at work when its row was marked still owns it: it may be copying. All rows of the user are read,
+# in the order of an index: right after they were marked the statistics say that none is gone, and a plan made of that
+# reads them all for each page (measured for 100,000 rows: 500 ms a page instead of 1).
+_PAGE = f"""
+SELECT media_id, file_path, uploaded_at, upload_id,
+       {_GONE} AND (lease_until IS NULL OR lease_until < now()) AS removable
+FROM media_files WHERE {_OF_USER} AND media_id > %(after)s ORDER BY media_id LIMIT %(limit)s
 """
 
 _NOTE = f"""
@@ -85,7 +88,7 @@ FROM counted WHERE {_RECEIPT}
 
 _COMPLETE = f"""
 UPDATE erasures SET completed_at = now()
-WHERE {_RECEIPT} AND completed_at IS NULL AND NOT EXISTS (SELECT FROM media_files WHERE {_GONE})
+WHERE {_RECEIPT} AND completed_at IS NULL AND NOT EXISTS (SELECT FROM media_files WHERE {_OF_USER} AND {_GONE})
 """
 
 
@@ -103,12 +106,16 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Doomed:
-    """A media that is gone for its user and still has a row. `upload_id` of a multipart upload, if one is known."""
+    """A media of a user who is being erased. `upload_id` of a multipart upload, if one is known.
+
+    `removable` once it is gone for its user, no confirm works at it, and no other media is served from its object.
+    """
 
     media_id: UUID
     file_path: str
     uploaded_at: datetime
     upload_id: str | None
+    removable: bool
 
 
 @dataclass(frozen=True)
@@ -151,9 +158,9 @@ class ErasureRepository:
                 "DELETE FROM rate_limits WHERE bucket = %(bucket)s AND user_id = %(user_id)s", parameters
             )
 
-    async def doomed(self, user_id: str, limit: int) -> list[Doomed]:
-        """Media that are gone and that no confirm works at, in order of media_id."""
-        rows = await self._database.fetch_all(_DOOMED, self._parameters(user_id, limit=limit))
+    async def page(self, user_id: str, after: UUID, limit: int) -> list[Doomed]:
+        """The user's media after this one, in order of media_id."""
+        rows = await self._database.fetch_all(_PAGE, self._parameters(user_id, after=after, limit=limit))
         return [Doomed(**row) for row in rows]
 
     async def note(self, user_id: str, found: Mapping[UUID, Found]) -> None:

@@ -12,6 +12,7 @@ from upload_client import File, UploadClient
 
 from mediabucket_s3.objects import BucketObjects
 from mediabucket_service.clock import utc_now
+from mediabucket_service.media.erasure_repository import ErasureRepository
 from mediabucket_service.media.repository import MediaRepository
 
 PICTURE = File(b"a picture" * 100)
@@ -64,6 +65,20 @@ async def test_an_upload_is_erased_in_the_middle_of_its_confirm(
     assert await rows_of(platform, "alice") == []
     # What a confirm that came too late has left by its last, plain delete has no bytes.
     assert [version for version in await store.all_versions() if not version.is_delete_marker] == []
+
+
+async def test_rows_that_are_locked_for_longer_than_a_statement_may_take_are_marked(
+    make_platform: MakePlatform,
+) -> None:
+    async with make_platform() as platform, make_platform(settings_changes={"database_timeout_seconds": 0.5}) as hasty:
+        media = await platform.user().upload(PICTURE)
+        async with platform.database.transaction() as connection:
+            query = "SELECT 1 FROM media_files WHERE media_id = %(id)s FOR SHARE"
+            await connection.execute(query, {"id": media["media_id"]})
+            erasure = asyncio.create_task(erase(hasty, "alice"))
+            await asyncio.sleep(1)
+        answer = await erasure
+        assert (answer.status_code, answer.json()["media"]) == (200, 1)
 
 
 async def test_a_confirm_that_died_is_waited_for_until_its_lease_runs_out(make_platform: MakePlatform) -> None:
@@ -186,9 +201,10 @@ async def test_an_object_that_a_later_media_is_served_from_stays(platform: Platf
     original = await alice.upload(PICTURE)
     duplicate = await upload_duplicate(platform, alice, PICTURE, original)
     await platform.change(original["media_id"], "status = 'deleted'")
-    services = platform.services.erasures
-    await services._repository.open("alice")
-    assert await services._repository.doomed("alice", 10) == []
+    repository = ErasureRepository(platform.database, platform.connection.bucket)
+    await repository.open("alice")
+    assert [row.removable for row in await repository.page("alice", UUID(int=0), 10)] == [False, False]
+    assert (await repository.receipt("alice")).completed_at is not None
     media = (await alice.get(duplicate)).json()
     assert (await alice.download(media["url"])).content == PICTURE.content
     assert (await erase_to_the_end(platform, "alice"))["media"] == 2

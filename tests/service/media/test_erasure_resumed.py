@@ -13,7 +13,7 @@ from mediabucket_s3.objects import BucketObjects
 from mediabucket_service.media.erasure_repository import ErasureRepository
 
 METHODS: dict[type, tuple[str, ...]] = {
-    ErasureRepository: ("open", "mark", "doomed", "note", "delete", "receipt"),
+    ErasureRepository: ("open", "mark", "page", "note", "delete", "receipt"),
     BucketObjects: ("versions", "list_multipart_uploads", "abort_multipart_upload", "delete_version"),
 }
 LISTINGS = ("versions", "list_multipart_uploads")
@@ -100,7 +100,7 @@ async def test_a_failing_store_is_told_and_the_rest_goes_on(
 async def test_more_than_a_call_has_time_for_is_answered_202_and_goes_on(make_platform: MakePlatform) -> None:
     async with make_platform(settings_changes={"erasure_answer_seconds": 0.000_001}) as platform:
         await make_rows(platform, 120)
-        reports = []
+        reports: list[dict[str, Any]] = []
         while not reports or reports[-1]["completed_at"] is None:
             answer = await erase(platform, "alice")
             reports.append(answer.json())
