@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import psycopg
 import pytest
 from erasing import erase_to_the_end, upload_duplicate
 from service_platform import MakePlatform, Platform
 from upload_client import File, UploadClient
+
+from mediabucket_service.media import repository
 
 FIRST, SECOND = File(b"1" * 1000), File(b"2" * 1000)
 STALE = "expires_at = now() - interval '1 second'"
@@ -140,3 +143,26 @@ async def test_bytes_that_a_second_media_is_served_from_go_on_counting(make_plat
         assert (await alice.initiate(SECOND)).status_code == 200
         await platform.reaper.clean_up()
         assert await platform.keys("uploads/") == []
+
+
+async def test_a_file_that_is_deleted_while_it_is_announced_anew_is_held_to_the_limit(
+    make_platform: MakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was found completed, so nothing was to be reserved; then it was gone, and a place would have been taken."""
+    async with make_platform(uploads={"limits": {"pendingPerUser": 1}}) as platform:
+        alice = platform.user()
+        media = await alice.upload(FIRST)
+        assert (await alice.initiate(SECOND)).status_code == 200
+        exceeded = repository._exceeded
+
+        def deleted_meanwhile(*arguments: Any) -> Any:
+            with psycopg.connect(platform.settings.database_url.get_secret_value()) as connection:
+                query = "UPDATE media_files SET status = 'deleted' WHERE media_id = %s"
+                connection.execute(query, (media["media_id"],))
+            return exceeded(*arguments)
+
+        monkeypatch.setattr(repository, "_exceeded", deleted_meanwhile)
+        refused = await alice.initiate(FIRST)
+        assert (refused.status_code, refused.json()["limit"]) == (429, "pendingPerUser")
+        query = "SELECT 1 FROM media_files WHERE bucket = %(bucket)s AND status = 'pending'"
+        assert len(await platform.database.fetch_all(query, {"bucket": platform.connection.bucket})) == 1

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 import pytest
@@ -42,7 +42,10 @@ def endpoints_of(*hooks: dict[str, Any]) -> Sequence[Endpoint]:
 
 @asynccontextmanager
 async def replica(
-    platform: Platform, *hooks: dict[str, Any], repository: type[WebhookRepository] = WebhookRepository
+    platform: Platform,
+    *hooks: dict[str, Any],
+    repository: type[WebhookRepository] = WebhookRepository,
+    interval_seconds: float = 0.05,
 ) -> AsyncIterator[tuple[Dispatcher, Sequence[Endpoint]]]:
     """A dispatcher as another process would have it."""
     endpoints = endpoints_of(*hooks)
@@ -53,7 +56,7 @@ async def replica(
                 sender,
                 endpoints,
                 WebhookMetrics(CollectorRegistry()),
-                interval_seconds=0.05,
+                interval_seconds=interval_seconds,
             ),
             endpoints,
         )
@@ -95,6 +98,37 @@ async def test_two_replicas_send_every_event_once(make_platform: MakePlatform) -
         assert len(receiver.received) == count
         assert len({item.webhook_id for item in receiver.received}) == count
         assert min(taken[first], taken[second]) > 0, "both had something to do"
+
+
+class CountingRepository(WebhookRepository):
+    taken: ClassVar[list[int]] = []
+
+    async def take_due(self, webhook: str, limit: int, lease: timedelta) -> Sequence[WebhookDelivery]:
+        found = await super().take_due(webhook, limit, lease)
+        self.taken.append(len(found))
+        return found
+
+
+async def test_after_a_full_batch_the_next_follows_at_once_and_none_after_the_last(
+    make_platform: MakePlatform,
+) -> None:
+    async with running_receiver() as receiver:
+        hooks = [hook("chat", receiver.url)]
+        async with (
+            make_platform(uploads={"webhooks": hooks}, settings_changes=NEVER) as platform,
+            replica(platform, *hooks, repository=CountingRepository, interval_seconds=3600) as (dispatcher, _),
+        ):
+            await uploads(platform, 2 * PARALLEL_REQUESTS + 3)
+            CountingRepository.taken.clear()
+            loops = [asyncio.create_task(loop) for loop in dispatcher.loops()]
+            async with asyncio.timeout(20):
+                while await rows(platform):
+                    await asyncio.sleep(0.02)
+            await asyncio.sleep(0.2)
+            for loop in loops:
+                loop.cancel()
+            await asyncio.wait(loops)
+        assert CountingRepository.taken == [PARALLEL_REQUESTS, PARALLEL_REQUESTS, 3]
 
 
 async def test_a_replica_killed_after_the_post_sends_the_same_id_again(make_platform: MakePlatform) -> None:
@@ -210,8 +244,9 @@ async def test_a_manifest_without_a_webhook_removes_it(make_platform: MakePlatfo
             assert (left["name"], left["events"]) == ("archive", ["media.failed"])
             assert {row["webhook"] for row in await rows(platform)} <= {"archive"}
         async with make_platform(settings_changes={"webhook_interval_seconds": 0.05}) as platform:
-            while await rows(platform, "webhooks"):
-                await asyncio.sleep(0.02)
+            async with asyncio.timeout(20):
+                while await rows(platform, "webhooks"):
+                    await asyncio.sleep(0.02)
             assert await rows(platform) == []
 
 
@@ -252,8 +287,9 @@ async def test_it_starts_without_its_database_and_registers_later(make_platform:
         await dispatcher.register()
         assert await rows(platform, "webhooks") == []
         loops = [asyncio.create_task(loop) for loop in dispatcher.loops()]
-        while not await rows(platform, "webhooks"):
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(20):
+            while not await rows(platform, "webhooks"):
+                await asyncio.sleep(0.01)
         for loop in loops:
             loop.cancel()
         await asyncio.wait(loops)

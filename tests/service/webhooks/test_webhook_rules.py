@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 import standardwebhooks
+from aiohttp import web
 from service_platform import spec_with
 from webhook_receiver import SECRET, hanging, hook, running_receiver
 
@@ -130,6 +131,20 @@ async def test_a_url_that_cannot_be_used_is_a_failure_that_quotes_no_query(url: 
         answer = await sender.post(url, SignedRequest(b"{}", {}))
     assert isinstance(answer, str)
     assert "geheim" not in answer
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_redirects_are_not_followed(status: int) -> None:
+    async with running_receiver() as elsewhere:
+
+        async def redirect(_: web.Request, __: int) -> web.StreamResponse:
+            return web.Response(status=status, headers={"Location": elsewhere.url})
+
+        async with running_receiver(redirect) as receiver, Sender() as sender:
+            endpoint = Endpoint("chat", receiver.url, (), standardwebhooks.Webhook(SECRET))
+            assert await sender.post(receiver.url, signed_request(endpoint, delivery(), datetime.now(UTC))) == status
+            assert len(receiver.received) == 1
+        assert elsewhere.received == []
 
 
 async def test_no_answer_in_time_is_a_failure() -> None:
