@@ -11,6 +11,7 @@ from fastapi import Depends, Header, Request
 from mediabucket_service.auth import TokenVerifier, User
 from mediabucket_service.flows import Flows
 from mediabucket_service.media.service import MediaService
+from mediabucket_service.request_context import note_user
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,9 @@ async def current_user(
     request: Request, authorization: Annotated[str | None, Header(include_in_schema=False)] = None
 ) -> User:
     """Who the bearer token names. Raises Unauthenticated."""
-    return await services(request).verifier.user(authorization)
+    user = await services(request).verifier.user(authorization)
+    note_user(user.id)
+    return user
 
 
 async def media_service(request: Request) -> MediaService:

@@ -82,6 +82,7 @@ def assert_unavailable(answer: httpx.Response, dependency: str) -> None:
         "detail": f"the {dependency} cannot be reached right now; try again in 2 seconds",
         "error": f"the {dependency} cannot be reached right now; try again in 2 seconds",
         "dependency": dependency,
+        "request_id": answer.headers["x-request-id"],
     }
 
 
