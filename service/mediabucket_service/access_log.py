@@ -1,5 +1,6 @@
 """One line for each request, and the request's id on everything that leaves it."""
 
+import asyncio
 import logging
 import time
 from typing import Final
@@ -8,6 +9,7 @@ from uuid import UUID
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mediabucket_service.metrics import NO_ROUTE
+from mediabucket_service.problems import DependencyUnavailable, problem_response
 from mediabucket_service.request_context import REQUEST_ID_HEADER, RequestContext, begin_request, end_request
 from mediabucket_service.shutdown import Drain
 
@@ -34,12 +36,12 @@ class AccessLog:
         context = begin_request(dict(scope["headers"]).get(_HEADER))
         header = (_HEADER, context.request_id.encode())
         # What a client gets when the application fails before it answers.
-        status = 500
+        status, begun = 500, False
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, begun
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, begun = message["status"], True
                 closing = (_CLOSE,) if self._drain.started else ()
                 message["headers"] = [*message.get("headers", ()), header, *closing]
             await send(message)
@@ -47,6 +49,11 @@ class AccessLog:
         started = time.perf_counter()
         try:
             await self._app(scope, receive, send_with_id)
+        except asyncio.CancelledError:
+            # The process ends and has waited long enough; the server would answer 500.
+            if begun or not self._drain.started:
+                raise
+            await problem_response(DependencyUnavailable("service"))(scope, receive, send_with_id)
         finally:
             _tell(scope, context, status, time.perf_counter() - started)
         # Not after an exception: the server has yet to log it.

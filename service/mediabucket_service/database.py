@@ -128,7 +128,7 @@ def _connection_options(url: str, timeout_seconds: float) -> dict[str, Any]:
     https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
     """
     dead_peers = {
-        "connect_timeout": max(2, int(timeout_seconds / 2)),
+        "connect_timeout": max(2, int(timeout_seconds)),
         # A connection that is only kept: 10 s + 3 x 5 s, where Linux would take over two hours.
         "keepalives_idle": 10,
         "keepalives_interval": 5,

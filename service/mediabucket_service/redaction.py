@@ -11,7 +11,7 @@ from typing import Final
 REDACTED: Final = "(redacted)"
 
 # Between a name and its value, as query strings, headers, and the repr of dicts, tuples and bytes write it.
-_IS: Final = r"""["']?\s*(?:=|:|,|%3D)\s*b?["']?"""
+_IS: Final = r"""["']?\s*(?:=|:|,|%3D)(?:\s|\\[nrt])*b?["']?"""
 _SECRETS: Final = (
     # https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
     (re.compile(rf"(?i)(x-amz-(?:signature|credential|security-token){_IS})[^\s&\"'<>;)}}\]]+"), rf"\1{REDACTED}"),
