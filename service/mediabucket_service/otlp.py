@@ -1,6 +1,8 @@
 """The part of tracing that knows OpenTelemetry's SDK. Imported only where traces are wanted."""
 
 import asyncio
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -35,9 +37,12 @@ class Tracing:
 
     async def close(self) -> None:
         """Send what is left. A receiver that does not answer is given FLUSH_SECONDS."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, self._provider.force_flush, int(FLUSH_SECONDS * 1000))
-        await loop.run_in_executor(None, self._provider.shutdown)
+        # A daemon: the SDK takes 15 s to give up, and the end of the process would wait for any other thread.
+        flushing = threading.Thread(target=self._provider.shutdown, name="last-spans", daemon=True)
+        flushing.start()
+        deadline = time.monotonic() + FLUSH_SECONDS
+        while flushing.is_alive() and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
 
     @contextmanager
     def child(self, name: str) -> Iterator[None]:

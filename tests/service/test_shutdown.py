@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,14 +26,6 @@ def slow_store(seaweedfs: SeaweedFS) -> Iterator[TcpProxy]:
     with TcpProxy(seaweedfs.ports["s3.port"]) as proxy:
         proxy.delay_seconds = SLOW_SECONDS
         yield proxy
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    """A port that is taken, but on which nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield taken.getsockname()[1]
 
 
 async def ended(service: RealService) -> int:
