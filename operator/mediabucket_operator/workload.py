@@ -14,6 +14,8 @@ from mediabucket_operator.settings import OperatorSettings
 
 PORT: Final = 8000
 USER_ID: Final = 10001
+# The service goes on serving after SIGTERM, then finishes what it does: no preStop hook has to wait for it.
+GRACE_PERIOD_SECONDS: Final = 60
 CHECKSUM_ANNOTATION: Final = f"{GROUP}/checksum"
 # In the order in which they are applied: the Deployment last, so that all it needs is there.
 KINDS: Final = (
@@ -166,7 +168,7 @@ def _pod(resource: MediaBucket, connection: BucketConnection, settings: Operator
         "serviceAccountName": name,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": 60,
+        "terminationGracePeriodSeconds": GRACE_PERIOD_SECONDS,
         # https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
         "securityContext": {
             "runAsNonRoot": True,
@@ -213,7 +215,8 @@ def _server(resource: MediaBucket, connection: BucketConnection, image: str) -> 
         "securityContext": _container_security(),
         "startupProbe": _probe(period_seconds=2, failure_threshold=30),
         "livenessProbe": _probe(period_seconds=10, failure_threshold=3),
-        # Not /readyz: with the store or the database down, a 503 that says so is better than no answer at all.
+        # Not /readyz: with the store or the database down, a 503 that says so is better than no answer at all. Nor has
+        # it to tell that the Pod ends: Kubernetes takes one that is being deleted out of its Services by itself.
         "readinessProbe": _probe(period_seconds=5, failure_threshold=2),
         "volumeMounts": [
             {"name": "spec", "mountPath": _SPEC_DIRECTORY, "readOnly": True},

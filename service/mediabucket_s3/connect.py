@@ -5,8 +5,8 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import cache, lru_cache
 from pathlib import Path
 from threading import Lock
@@ -21,6 +21,7 @@ from botocore.config import Config
 
 from mediabucket_api.connection import StoreConnection
 from mediabucket_s3.addressing import is_loopback
+from mediabucket_s3.calls import CallWatcher, bound_calls, unwatched
 from mediabucket_s3.identity_answers import read_answer
 
 CONNECT_TIMEOUT_SECONDS: Final = 3.0
@@ -85,18 +86,19 @@ def _tells_no_new_key(record: logging.LogRecord) -> bool:
     return "SecretAccessKey" not in record.getMessage()
 
 
-def object_client(
+@asynccontextmanager
+async def object_client(
     connection: StoreConnection,
     *,
     read_timeout: float = OBJECT_READ_TIMEOUT_SECONDS,
     connections: int = OBJECT_CONNECTIONS,
-) -> AbstractAsyncContextManager[Any]:
-    """An aiobotocore S3 client for the internal endpoint, open while its context is."""
+    watch: CallWatcher = unwatched,
+) -> AsyncIterator[Any]:
+    """An aiobotocore S3 client for the internal endpoint, open while its context is; every call is inside `watch`."""
     config = AioConfig(max_pool_connections=connections, **_options(connection, read_timeout))
-    client: AbstractAsyncContextManager[Any] = _object_session().create_client(
-        "s3", config=config, **_identity(connection)
-    )
-    return client
+    async with _object_session().create_client("s3", config=config, **_identity(connection)) as client:
+        bound_calls(client, watch)
+        yield client
 
 
 @lru_cache(maxsize=_KEPT_CLIENTS)

@@ -1,5 +1,6 @@
 """Objects of one bucket, for asyncio."""
 
+import asyncio
 import base64
 import binascii
 from collections.abc import AsyncIterator
@@ -10,10 +11,14 @@ from typing import Any, Final, Self
 
 from mediabucket_api.connection import StoreConnection
 from mediabucket_s3.addressing import require_addressable
+from mediabucket_s3.calls import CallWatcher, copy_seconds, unwatched
 from mediabucket_s3.connect import object_client
 from mediabucket_s3.errors import NotImplementedByStore, ObjectMissing, StoreUnavailable, translated_s3_errors
 
 STREAM_CHUNK_BYTES: Final = 1024**2
+CHUNK_SECONDS: Final = 30.0
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+LARGEST_COPY: Final = 5 * 1024**3
 _SHA256_BYTES: Final = 32
 
 
@@ -66,10 +71,14 @@ class BucketObjects:
 
     @classmethod
     @asynccontextmanager
-    async def connect(cls, connection: StoreConnection, bucket: str) -> AsyncIterator[Self]:
-        """Raises NotVirtuallyAddressable for a bucket that the connection's addressing style cannot reach."""
+    async def connect(
+        cls, connection: StoreConnection, bucket: str, watch: CallWatcher = unwatched
+    ) -> AsyncIterator[Self]:
+        """Every call happens inside `watch`.
+
+        Raises NotVirtuallyAddressable for a bucket that the connection's addressing style cannot reach."""
         require_addressable(connection.endpoint, bucket, connection.addressing_style)
-        async with object_client(connection) as client:
+        async with object_client(connection, watch=watch) as client:
             yield cls(client, bucket)
 
     async def check(self) -> None:
@@ -99,10 +108,12 @@ class BucketObjects:
         content_type: str | None = None,
         content_disposition: str | None = None,
         compute_sha256: bool = False,
+        size: int = LARGEST_COPY,
     ) -> str:
         """Copy inside the bucket, at most 5 GiB, and return the copy's ETag.
 
         Without `content_type` the copy keeps all metadata; with it the copy has this and `content_disposition` only.
+        `size`, if it is known, bounds the time.
         `compute_sha256` asks the store to compute the copy's checksum: whether it did is for `head` to tell.
         Raises PreconditionFailed when the source's ETag is not `if_match`, ObjectMissing when it is gone.
         """
@@ -110,13 +121,14 @@ class BucketObjects:
         if compute_sha256:
             arguments["ChecksumAlgorithm"] = "SHA256"
         with translated_s3_errors("CopyObject", source):
-            answer = await self._client.copy_object(
-                Bucket=self.bucket,
-                Key=destination,
-                CopySource={"Bucket": self.bucket, "Key": source},
-                CopySourceIfMatch=_quoted(if_match),
-                **arguments,
-            )
+            async with asyncio.timeout(copy_seconds(size)):
+                answer = await self._client.copy_object(
+                    Bucket=self.bucket,
+                    Key=destination,
+                    CopySource={"Bucket": self.bucket, "Key": source},
+                    CopySourceIfMatch=_quoted(if_match),
+                    **arguments,
+                )
         # A copy sends its status before it is done: only the ETag says that it ended well.
         etag = answer.get("CopyObjectResult", {}).get("ETag")
         if not etag:
@@ -136,7 +148,8 @@ class BucketObjects:
 
     async def _next_chunk(self, key: str, body: Any) -> bytes:
         with translated_s3_errors("GetObject", key):
-            chunk: bytes = await body.read(STREAM_CHUNK_BYTES)
+            async with asyncio.timeout(CHUNK_SECONDS):
+                chunk: bytes = await body.read(STREAM_CHUNK_BYTES)
         return chunk
 
     async def put(self, key: str, body: bytes, content_type: str) -> None:

@@ -9,12 +9,15 @@ from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
+from typing_extensions import override
 
 from mediabucket_api.capabilities import CapabilityName
 from mediabucket_api.connection import BucketConnection
 from mediabucket_s3.objects import BucketObjects
 from mediabucket_s3.presign import Presigner
 from mediabucket_service import health
+from mediabucket_service.access_log import AccessLog
 from mediabucket_service.arrivals import Arrivals
 from mediabucket_service.auth import TokenVerifier
 from mediabucket_service.body_limit import BodyLimit
@@ -45,6 +48,8 @@ from mediabucket_service.pages import install_pages
 from mediabucket_service.problems import install_problem_handlers
 from mediabucket_service.rate_limit import RateLimiter, forget_full
 from mediabucket_service.settings import Settings
+from mediabucket_service.shutdown import Drain
+from mediabucket_service.tracing import configured, opened, store_span, traced
 from mediabucket_service.webhooks.dispatcher import Dispatcher
 from mediabucket_service.webhooks.repository import WebhookRepository
 from mediabucket_service.webhooks.sender import Sender
@@ -60,6 +65,17 @@ class Storage:
     documents: Documents | None
 
 
+class Application(FastAPI):
+    """FastAPI with the access log around everything, even around the handler of bugs."""
+
+    @override
+    def build_middleware_stack(self) -> ASGIApp:
+        stack = super().build_middleware_stack()
+        if self.state.tracing is not None:
+            stack = traced(stack, self.state.tracing)
+        return AccessLog(stack, self.state.drain)
+
+
 def create_app(settings: Settings, connection: BucketConnection) -> FastAPI:
     """The upload API of one bucket. Raises ValueError when tokens could not be checked with these settings, or
     webhooks not signed.
@@ -67,10 +83,11 @@ def create_app(settings: Settings, connection: BucketConnection) -> FastAPI:
     metrics = Metrics()
     verifier = token_verifier(settings, connection)
     endpoints = signing_endpoints(connection.spec.uploads.webhooks, os.environ)
+    tracing = configured(os.environ)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_storage(settings, connection) as storage:
+        async with opened(tracing), open_storage(settings, connection) as storage:
             services, reaper = build_services(settings, connection, storage, metrics, verifier)
             app.state.services = services
             app.state.checks = _checks(storage)
@@ -80,7 +97,7 @@ def create_app(settings: Settings, connection: BucketConnection) -> FastAPI:
             ):
                 yield
 
-    app = FastAPI(
+    app = Application(
         title="MediaBucket",
         version="1",
         summary="Direct-to-store media uploads: announce a file, PUT it to the store, refer to it by id.",
@@ -88,6 +105,7 @@ def create_app(settings: Settings, connection: BucketConnection) -> FastAPI:
         # A redirect would be built from the Host header, which the caller chooses.
         redirect_slashes=False,
     )
+    app.state.drain, app.state.tracing = Drain(), tracing
     install_problem_handlers(app)
     app.add_middleware(BodyLimit)
     allow_origins(app, connection.spec.cors)
@@ -113,6 +131,7 @@ async def open_storage(settings: Settings, connection: BucketConnection) -> Asyn
             settings.database_url.get_secret_value(),
             pool_size=settings.database_pool_size,
             timeout_seconds=settings.database_timeout_seconds,
+            max_waiting=settings.database_max_waiting,
         )
         documents = None
         if settings.mongodb_url is not None:
@@ -122,7 +141,9 @@ async def open_storage(settings: Settings, connection: BucketConnection) -> Asyn
             await stack.enter_async_context(documents)
         yield Storage(
             database=await stack.enter_async_context(database),
-            objects=await stack.enter_async_context(BucketObjects.connect(connection.store, connection.bucket)),
+            objects=await stack.enter_async_context(
+                BucketObjects.connect(connection.store, connection.bucket, watch=store_span)
+            ),
             documents=documents,
         )
 

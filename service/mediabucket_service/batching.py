@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Mapping
+from contextvars import Context
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -42,7 +43,8 @@ class Batcher(Generic[Key, Item, Result]):
 
     def _start(self) -> None:
         if self._waiting and len(self._running) < self._slots:
-            task = asyncio.create_task(self._flush())
+            # In a context of its own: a batch belongs to none of the requests in it.
+            task = asyncio.create_task(self._flush(), context=Context())
             self._running.add(task)
             task.add_done_callback(self._ended)
 

@@ -17,6 +17,7 @@ from mediabucket_service.media.initiate import Initiation
 from mediabucket_service.media.service import MediaService
 from mediabucket_service.problems import Forbidden
 from mediabucket_service.rate_limit import RateLimiter
+from mediabucket_service.request_context import note_user
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ async def current_user(
     """Who the bearer token names. Raises Unauthenticated, and TooManyRequests for more calls than the user may make."""
     found = services(request)
     user = await found.verifier.user(authorization)
+    note_user(user.id)
     if found.limiter is not None:
         await found.limiter.admit(user.id)
     return user

@@ -21,9 +21,11 @@ async def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", responses={503: {"description": "a dependency does not answer"}})
+@router.get("/readyz", responses={503: {"description": "a dependency does not answer, or the process is about to end"}})
 async def ready(request: Request) -> JSONResponse:
     """Whether requests can be served: each dependency, and what is wrong with it."""
+    if request.app.state.drain.started:
+        return JSONResponse({"status": "draining", "dependencies": {}}, 503)
     checks: Mapping[str, Check] = request.app.state.checks
     names = list(checks)
     answers = await asyncio.gather(*(_answer(checks[name]) for name in names))
@@ -35,13 +37,24 @@ async def ready(request: Request) -> JSONResponse:
 
 
 async def _answer(check: Check) -> str:
-    try:
-        await asyncio.wait_for(check(), CHECK_TIMEOUT_SECONDS)
-    except TimeoutError:
+    checking = asyncio.ensure_future(check())
+    # Not wait_for: a driver that is told to stop may take its time to do so.
+    done, _ = await asyncio.wait({checking}, timeout=CHECK_TIMEOUT_SECONDS)
+    if not done:
+        checking.add_done_callback(_forget)
+        checking.cancel()
         return f"no answer within {CHECK_TIMEOUT_SECONDS} seconds"
+    try:
+        checking.result()
     except S3Error as error:
         return str(error)
     except Exception as error:
         # The class only: a driver's message may hold a connection string.
         return type(error).__name__
     return "ok"
+
+
+def _forget(checking: asyncio.Future[object]) -> None:
+    """Its exception comes too late to be told."""
+    if not checking.cancelled():
+        checking.exception()

@@ -41,6 +41,7 @@ from starlette.exceptions import HTTPException
 
 from mediabucket_s3 import errors as s3
 from mediabucket_service.documents import DOCUMENTS_UNAVAILABLE
+from mediabucket_service.request_context import current_request
 from mediabucket_service.wording import BAD_BODY, field_error
 
 logger = logging.getLogger(__name__)
@@ -276,9 +277,9 @@ def problem_for_validation(error: RequestValidationError) -> MalformedRequest:
 
 
 def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(
-        problem.body(), problem.status, headers={**(headers or {}), **problem.headers}, media_type=CONTENT_TYPE
-    )
+    context = current_request()
+    body = problem.body() | ({} if context is None else {"request_id": context.request_id})
+    return JSONResponse(body, problem.status, headers={**(headers or {}), **problem.headers}, media_type=CONTENT_TYPE)
 
 
 def install_problem_handlers(app: FastAPI) -> None:
@@ -357,6 +358,7 @@ def _documented(description: str, problems: Iterable[type[Problem]]) -> dict[str
             "status": {"type": "integer"},
             "detail": text,
             "error": text,
+            "request_id": text,
         },
     }
     return {"description": description, "content": {CONTENT_TYPE: {"schema": schema}}}

@@ -5,6 +5,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from mediabucket_service.logs import LogFormat, LogLevel
+
 MIN_EVENTS_SECRET_BYTES = 16
 
 
@@ -23,6 +25,8 @@ class Settings(BaseSettings):
     database_pool_size: Annotated[int, Field(ge=1, le=200)] = 10
     # How long a request waits for the database before it is answered 503.
     database_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5
+    # How many requests may wait for a connection; more are answered 503 at once.
+    database_max_waiting: Annotated[int, Field(ge=1, le=100_000)] = 1000
     # Messages live in PostgreSQL unless this is set.
     mongodb_url: SecretStr | None = None
     jwt_secret: SecretStr | None = None
@@ -39,3 +43,10 @@ class Settings(BaseSettings):
     events_secret: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
     # How often each webhook's deliveries are looked for.
     webhook_interval_seconds: Annotated[float, Field(gt=0, le=3600)] = 2
+    # How long it goes on serving after SIGTERM, until everybody who sends requests has heard of it; and how long it
+    # then may take to finish them. Together below the Pod's terminationGracePeriodSeconds.
+    drain_seconds: Annotated[float, Field(ge=0, le=300)] = 5
+    shutdown_seconds: Annotated[float, Field(ge=1, le=3600)] = 40
+    # Absent: text at a terminal, else JSON.
+    log_format: LogFormat | None = None
+    log_level: LogLevel = LogLevel.INFO

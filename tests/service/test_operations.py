@@ -3,9 +3,8 @@
 import json
 import logging
 import re
-import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -35,14 +34,6 @@ CALLS: list[tuple[str, str, Any]] = [
     ("POST", "/api/messages/send", {"conversation_id": "a", "media_ids": [SOME_ID]}),
     ("GET", "/api/messages?conversation_id=a", None),
 ]
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    """A port that is taken, but on which nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield taken.getsockname()[1]
 
 
 @pytest.fixture
@@ -82,6 +73,7 @@ def assert_unavailable(answer: httpx.Response, dependency: str) -> None:
         "detail": f"the {dependency} cannot be reached right now; try again in 2 seconds",
         "error": f"the {dependency} cannot be reached right now; try again in 2 seconds",
         "dependency": dependency,
+        "request_id": answer.headers["x-request-id"],
     }
 
 

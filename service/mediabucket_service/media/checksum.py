@@ -50,7 +50,9 @@ class ChecksumReader:
     async def _hashed_copy(self, media_id: UUID, head: ObjectHead) -> HashedObject | None:
         destination = verified_key(media_id)
         try:
-            await self._objects.copy(pending_key(media_id), destination, if_match=head.etag, compute_sha256=True)
+            await self._objects.copy(
+                pending_key(media_id), destination, if_match=head.etag, compute_sha256=True, size=head.size
+            )
         except (AccessDenied, InvalidRequest, NotImplementedByStore) as error:
             logger.info("the store does not hash copies (%s): confirm streams instead", error)
             self._store_hashes_copies = False

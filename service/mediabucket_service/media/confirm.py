@@ -102,7 +102,7 @@ class Confirmation:
             _check_declaration(file, head)
             verified = await self._checksums.read(file.media_id, head, self._lease_keeper(file))
             _check_checksum(file, verified)
-            etag = await self._objects.copy(verified.key, file.file_path, if_match=verified.etag)
+            etag = await self._objects.copy(verified.key, file.file_path, if_match=verified.etag, size=head.size)
         except ObjectMissing as error:
             raise UploadMissing(
                 "the bytes have not arrived: PUT them to upload_url, then confirm again", retry_after=1

@@ -37,6 +37,7 @@ from mediabucket_service.problems import (
     UploadMissing,
     response_documentation,
 )
+from mediabucket_service.request_context import note_media
 
 ALWAYS = (MalformedRequest, Unauthenticated, TooManyRequests, DependencyUnavailable)
 
@@ -52,7 +53,9 @@ async def initiate_upload(
 ) -> UploadTicket | ExistingMedia:
     """Announce a file: get a URL to PUT it to, or the media if you have uploaded these bytes before."""
     response.headers["Cache-Control"] = "no-store"
-    return await initiating.initiate(user.id, request)
+    answer = await initiating.initiate(user.id, request)
+    note_media(answer.media_id)
+    return answer
 
 
 @router.post(

@@ -10,6 +10,7 @@ from sqlmodel import SQLModel
 
 from mediabucket_service.media import models as media_models
 from mediabucket_service.messages import models as message_models
+from mediabucket_service.migrations.locking import SET_LOCK_TIMEOUT, until_unlocked
 from mediabucket_service.webhooks import models as webhook_models
 
 # Any constant that no other user of the database takes.
@@ -32,12 +33,19 @@ def migrate() -> None:
     """Upgrade, one process at a time; a migration is done whole or, where it must not lock, is repeatable."""
     url = context.config.get_main_option("sqlalchemy.url")
     engine = create_engine(url or "", poolclass=pool.NullPool)
-    with _locked(engine), engine.connect() as connection:
-        _run(connection)
+    with _locked(engine):
+        until_unlocked(lambda: _run(engine))
     engine.dispose()
 
 
-def _run(connection: Connection) -> None:
+def _run(engine: Engine) -> None:
+    with engine.connect() as connection:
+        connection.execute(text(SET_LOCK_TIMEOUT))
+        connection.commit()
+        _run_on(connection)
+
+
+def _run_on(connection: Connection) -> None:
     context.configure(connection=connection, target_metadata=SQLModel.metadata, transaction_per_migration=True)
     with context.begin_transaction():
         context.run_migrations()

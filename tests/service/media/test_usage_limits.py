@@ -10,7 +10,7 @@ from erasing import erase_to_the_end, upload_duplicate
 from service_platform import MakePlatform, Platform
 from upload_client import File, UploadClient
 
-from mediabucket_service.media import repository
+from mediabucket_service.media.initiate_repository import Usage
 
 FIRST, SECOND = File(b"1" * 1000), File(b"2" * 1000)
 STALE = "expires_at = now() - interval '1 second'"
@@ -153,15 +153,15 @@ async def test_a_file_that_is_deleted_while_it_is_announced_anew_is_held_to_the_
         alice = platform.user()
         media = await alice.upload(FIRST)
         assert (await alice.initiate(SECOND)).status_code == 200
-        exceeded = repository._exceeded
+        admit = Usage.admit
 
         def deleted_meanwhile(*arguments: Any) -> Any:
             with psycopg.connect(platform.settings.database_url.get_secret_value()) as connection:
                 query = "UPDATE media_files SET status = 'deleted' WHERE media_id = %s"
                 connection.execute(query, (media["media_id"],))
-            return exceeded(*arguments)
+            return admit(*arguments)
 
-        monkeypatch.setattr(repository, "_exceeded", deleted_meanwhile)
+        monkeypatch.setattr(Usage, "admit", deleted_meanwhile)
         refused = await alice.initiate(FIRST)
         assert (refused.status_code, refused.json()["limit"]) == (429, "pendingPerUser")
         query = "SELECT 1 FROM media_files WHERE bucket = %(bucket)s AND status = 'pending'"

@@ -1,11 +1,14 @@
 """Multipart uploads, what is read from a file's head, rate limits, the outbox of webhooks, and receipts of erasures.
 
-Only adds: replicas of the version before go on working while this runs, and after it.
+Only adds: replicas of the version before go on working while this runs, and after it. May be interrupted anywhere and
+repeated: the part before the indexes is committed before they are made.
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
+
+from mediabucket_service.migrations.locking import beside_writers
 
 revision = "0002"
 down_revision = "0001"
@@ -36,7 +39,7 @@ def upgrade() -> None:
         sa.Column("height", sa.Integer()),
         sa.Column("duration_seconds", sa.Double()),
     ):
-        op.add_column("media_files", column)
+        op.add_column("media_files", column, if_not_exists=True)
     _create_tables()
     op.execute(_EVENTS_OF_A_STATUS)
     _cover_sizes(
@@ -53,6 +56,7 @@ def _create_tables() -> None:
         sa.Column("full_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("bucket", "user_id"),
         prefixes=["UNLOGGED"],
+        if_not_exists=True,
     )
     op.create_table(
         "webhooks",
@@ -60,6 +64,7 @@ def _create_tables() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("events", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.PrimaryKeyConstraint("bucket", "name"),
+        if_not_exists=True,
     )
     op.create_table(
         "webhook_deliveries",
@@ -74,8 +79,9 @@ def _create_tables() -> None:
         sa.Column("next_attempt_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("delivery_id"),
+        if_not_exists=True,
     )
-    op.create_index("webhook_deliveries_due", "webhook_deliveries", ["bucket", "next_attempt_at"])
+    op.create_index("webhook_deliveries_due", "webhook_deliveries", ["bucket", "next_attempt_at"], if_not_exists=True)
     op.create_table(
         "erasures",
         sa.Column("bucket", sa.Text(), nullable=False),
@@ -87,12 +93,13 @@ def _create_tables() -> None:
         sa.Column("bytes", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("removed_references", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("bucket", "user_digest"),
+        if_not_exists=True,
     )
 
 
 def _cover_sizes(old: str, new: str, rows: str) -> None:
     """Replace a unique index by one that a user's usage is counted from, without locking out writers."""
-    with op.get_context().autocommit_block():
+    with beside_writers():
         # A try that was interrupted leaves an index that is never used.
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {new}")
         op.create_index(

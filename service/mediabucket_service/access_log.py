@@ -1,0 +1,85 @@
+"""One line for each request, and the request's id on everything that leaves it."""
+
+import asyncio
+import logging
+import time
+from typing import Final
+from uuid import UUID
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mediabucket_service.metrics import NO_ROUTE
+from mediabucket_service.problems import DependencyUnavailable, problem_response
+from mediabucket_service.request_context import REQUEST_ID_HEADER, RequestContext, begin_request, end_request
+from mediabucket_service.shutdown import Drain
+
+logger = logging.getLogger("mediabucket_service.access")
+
+_HEADER: Final = REQUEST_ID_HEADER.lower().encode()
+_CLOSE: Final = (b"connection", b"close")
+
+
+class AccessLog:
+    """The outermost ASGI layer, around even the answer to a bug.
+
+    While the process drains, every answer asks its client to close the connection and come back on a new one.
+    """
+
+    def __init__(self, app: ASGIApp, drain: Drain) -> None:
+        self._app = app
+        self._drain = drain
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        context = begin_request(dict(scope["headers"]).get(_HEADER))
+        header = (_HEADER, context.request_id.encode())
+        # What a client gets when the application fails before it answers.
+        status, begun = 500, False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status, begun
+            if message["type"] == "http.response.start":
+                status, begun = message["status"], True
+                closing = (_CLOSE,) if self._drain.started else ()
+                message["headers"] = [*message.get("headers", ()), header, *closing]
+            await send(message)
+
+        started = time.perf_counter()
+        try:
+            await self._app(scope, receive, send_with_id)
+        except asyncio.CancelledError:
+            # The process ends and has waited long enough; the server would answer 500.
+            if begun or not self._drain.started:
+                raise
+            await problem_response(DependencyUnavailable("service"))(scope, receive, send_with_id)
+        finally:
+            _tell(scope, context, status, time.perf_counter() - started)
+        # Not after an exception: the server has yet to log it.
+        end_request()
+
+
+def _tell(scope: Scope, context: RequestContext, status: int, seconds: float) -> None:
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    route = getattr(scope.get("route"), "path", NO_ROUTE)
+    told = {
+        "method": scope["method"],
+        "route": route,
+        "status": status,
+        "duration_ms": round(seconds * 1000, 1),
+        "user": context.user,
+        "media_id": context.media_id or _identifier(scope.get("path_params", {}).get("media_id")),
+        "trace_id": context.trace_id,
+    }
+    known = {name: value for name, value in told.items() if value is not None}
+    logger.info("%s %s %d", scope["method"], route, status, extra=known)
+
+
+def _identifier(text: str | None) -> str | None:
+    """A caller may put anything into an address."""
+    try:
+        return str(UUID(text)) if text is not None else None
+    except ValueError:
+        return None
