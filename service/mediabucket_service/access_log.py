@@ -73,8 +73,11 @@ def _tell(scope: Scope, context: RequestContext, status: int, seconds: float) ->
         "media_id": context.media_id or _identifier(scope.get("path_params", {}).get("media_id")),
         "trace_id": context.trace_id,
     }
-    known = {name: value for name, value in told.items() if value is not None}
-    logger.info("%s %s %d", scope["method"], route, status, extra=known)
+    message = f"{scope['method']} {route} {status}"
+    # Not logger.info, which looks for the line of code that called it.
+    record = logging.LogRecord(logger.name, logging.INFO, __file__, 0, message, None, None)
+    record.__dict__.update((name, value) for name, value in told.items() if value is not None)
+    logger.handle(record)
 
 
 def _identifier(text: str | None) -> str | None:

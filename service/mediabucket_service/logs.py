@@ -44,6 +44,8 @@ def set_up_logging(log_format: LogFormat | None, level: LogLevel, stream: TextIO
     handler.setFormatter(TextFormatter() if as_text else JsonLines())
     handler.addFilter(_add_request)
     handler.addFilter(SecretsFilter())
+    # Nobody looks at these, and every record would ask the system for them.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     for old in list(root.handlers):
         if getattr(old.formatter, "is_of_service", False):

@@ -30,6 +30,9 @@ _SUSPICIOUS: Final = re.compile(r"(?i)x-amz-|authorization|bearer|\be[wy]|://|pa
 # What every record has: https://docs.python.org/3/library/logging.html#logrecord-attributes
 STANDARD_ATTRIBUTES: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _HARMLESS: Final = (int, float, type(None))
+# Members of the access log that this program has made or checked; there is such a line for every request.
+_CHECKED: Final = frozenset({"request_id", "trace_id", "media_id", "method", "route", "status", "duration_ms"})
+_LEFT_ALONE: Final = STANDARD_ATTRIBUTES | _CHECKED
 _TRACEBACKS: Final = logging.Formatter()
 
 
@@ -54,7 +57,7 @@ class SecretsFilter(logging.Filter):
         record.exc_info = None
         if record.stack_info:
             record.stack_info = without_secrets(record.stack_info)
-        for name in record.__dict__.keys() - STANDARD_ATTRIBUTES:
+        for name in record.__dict__.keys() - _LEFT_ALONE:
             value = record.__dict__[name]
             if not isinstance(value, _HARMLESS):
                 record.__dict__[name] = without_secrets(str(value))

@@ -311,7 +311,7 @@ def test_the_service_runs_in_its_image(built: Built, database_url: str, tmp_path
     [text] = stages("service")[1].of("ENTRYPOINT")
     port = free_ports(["http"])["http"]
     arguments = [{"0.0.0.0": "127.0.0.1", "8000": str(port)}.get(word, word) for word in json.loads(text)]
-    command = [str(built.programs / "python"), "-m", *arguments]
+    command = [str(built.programs / arguments[0]), *arguments[1:]]
     with subprocess.Popen(command, env=environment, cwd="/", stderr=subprocess.PIPE, text=True) as process:
         try:
             assert answer(f"http://127.0.0.1:{port}/healthz", process).startswith("{")

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -61,9 +60,6 @@ class Load:
 
     def refusals(self, since: float = 0.0) -> list[Answered]:
         return [one for one in self.since(since) if one.answer.status_code != 200]
-
-    def typical_refusal_seconds(self, since: float) -> float:
-        return statistics.median(one.seconds for one in self.refusals(since))
 
 
 Request = Callable[[], Awaitable[httpx.Response]]

@@ -84,6 +84,8 @@ def real_service(
     }  # fmt: skip
     output = directory / "service.log"
     with socket.create_server(("127.0.0.1", 0)) as listener, output.open("wb") as log:
+        # For the connections that it accepts: see mediabucket_cli.embedded.ports.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         process = subprocess.Popen(
             [sys.executable, "-m", "mediabucket_service", "--fd", str(listener.fileno())],
             env=environment,
