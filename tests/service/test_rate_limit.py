@@ -151,10 +151,10 @@ async def test_the_burst_is_exact_for_every_limit(platform: Platform, allowed: i
 
 
 class _Frozen(Database):
-    """A database whose now() does not move, and is too far ahead for the clean-up."""
+    """A database whose now() does not move; in the future, where the reaper finds nothing to forget."""
 
     def __init__(self, database: Database) -> None:
-        self._pool = database._pool
+        vars(self).update(vars(database))
 
     async def fetch_one(self, query: str, parameters: dict[str, Any]) -> Any:
         return await super().fetch_one(query.replace("now()", "timestamptz '2100-01-01'"), parameters)
