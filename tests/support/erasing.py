@@ -6,9 +6,12 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import pytest
 from service_platform import Platform
 from upload_client import File, UploadClient, make_token
+from webhook_receiver import SECRET
 
+from mediabucket_api.connection import webhook_secret_variable
 from mediabucket_s3.admin import BucketAdmin
 from mediabucket_s3.connect import administration_client
 from mediabucket_s3.objects import ObjectVersion
@@ -44,13 +47,10 @@ async def rows_of(platform: Platform, user: str) -> list[dict[str, Any]]:
     )
 
 
-async def register_webhook(platform: Platform) -> None:
-    """Let every change of a media in this bucket be told."""
-    await platform.database.execute(
-        "INSERT INTO webhooks (bucket, name, events) VALUES (%(bucket)s, 'chat',"
-        " '{media.completed,media.failed,media.expired,media.deleted}')",
-        {"bucket": platform.connection.bucket},
-    )
+def unreachable_webhook(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """For `uploads`: every change of a media is to be told to somebody who does not answer."""
+    monkeypatch.setenv(webhook_secret_variable("chat"), SECRET)
+    return {"webhooks": [{"name": "chat", "url": "http://127.0.0.1:9/", "secretRef": {"name": "chat"}}]}
 
 
 async def upload_duplicate(platform: Platform, user: UploadClient, file: File, original: dict[str, Any]) -> str:

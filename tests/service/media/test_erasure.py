@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 import pytest
-from erasing import Store, erase, erase_to_the_end, register_webhook, rows_of, upload_duplicate
+from erasing import Store, erase, erase_to_the_end, rows_of, unreachable_webhook, upload_duplicate
 from service_platform import MakePlatform, Platform
 from upload_client import File, UploadClient
 
@@ -15,9 +15,11 @@ STALE = "expires_at = now() - interval '1 second'"
 
 
 @pytest.fixture(params=["Disabled", "Enabled"])
-async def erasing(make_platform: MakePlatform, request: pytest.FixtureRequest) -> AsyncIterator[Platform]:
+async def erasing(
+    make_platform: MakePlatform, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Platform]:
     """The application on a bucket without versions, and on one with."""
-    async with make_platform() as platform:
+    async with make_platform(uploads=unreachable_webhook(monkeypatch)) as platform:
         if request.param == "Enabled":
             BucketAdmin.connect(platform.connection.store, platform.connection.bucket).put_versioning("Enabled")
         yield platform
@@ -45,7 +47,6 @@ async def use_everything(platform: Platform, user: UploadClient) -> None:
 
 async def test_everything_of_a_user_goes_and_nothing_of_another(erasing: Platform) -> None:
     alice, bob = erasing.user("alice"), erasing.user("bob")
-    await register_webhook(erasing)
     for user in (alice, bob):
         await use_everything(erasing, user)
     store = Store(erasing)

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from erasing import Store, erase, erase_to_the_end, register_webhook, rows_of, upload_duplicate
+from erasing import Store, erase, erase_to_the_end, rows_of, upload_duplicate
 from service_platform import MakePlatform, Platform
 from upload_client import File, UploadClient
 
@@ -132,7 +132,6 @@ async def test_whatever_a_user_does_meanwhile_is_erased_or_left_whole(platform: 
     store = Store(platform)
     if versioned:
         store.keep_versions()
-    await register_webhook(platform)
     alice, bob = platform.user("alice"), platform.user("bob")
     before = [await alice.upload(File(b"before %d" % number)) for number in range(10)]
     others = await bob.upload(PICTURE)
