@@ -52,7 +52,7 @@ async def test_confirms_under_way_are_finished(platform: Platform, slow_store: T
 
 
 async def test_while_draining_it_says_so_and_still_answers(platform: Platform, tmp_path: Path) -> None:
-    with real_service(platform, tmp_path, changes={"MEDIABUCKET_DRAIN_SECONDS": "2"}) as service:
+    with real_service(platform, tmp_path, changes={"MEDIABUCKET_DRAIN_SECONDS": "4"}) as service:
         async with service.client() as http:
             alice = service.user(http)
             before = await http.get("/readyz")
@@ -70,7 +70,7 @@ async def test_while_draining_it_says_so_and_still_answers(platform: Platform, t
             assert statuses == {(503, 200, 200)}
             assert ready.json() == {"status": "draining", "dependencies": {}}
             assert await ended(service) == 0
-            assert 1.9 < time.monotonic() - started < 10
+            assert 3.9 < time.monotonic() - started < 15
             with pytest.raises(httpx.ConnectError):
                 await http.get("/healthz")
 
@@ -78,7 +78,7 @@ async def test_while_draining_it_says_so_and_still_answers(platform: Platform, t
 async def test_no_request_of_a_client_that_reconnects_is_lost(platform: Platform, tmp_path: Path) -> None:
     """Keep-alive connections, all the time, until the listener is closed: what was sent is answered."""
     lost = []
-    with real_service(platform, tmp_path, changes={"MEDIABUCKET_DRAIN_SECONDS": "1"}) as service:
+    with real_service(platform, tmp_path, changes={"MEDIABUCKET_DRAIN_SECONDS": "2"}) as service:
         gone = asyncio.Event()
 
         async def keep_asking() -> int:
@@ -104,7 +104,7 @@ async def test_no_request_of_a_client_that_reconnects_is_lost(platform: Platform
         answered = await asyncio.gather(*callers)
         assert await ended(service) == 0
     assert lost == []
-    assert min(answered) > 2
+    assert min(answered) > 3
 
 
 async def test_idle_connections_and_a_dead_database_do_not_hold_it_up(
@@ -134,7 +134,7 @@ async def test_a_request_that_takes_too_long_is_given_up(
             service.terminate()
             started = time.monotonic()
             assert await ended(service) == 0
-            assert time.monotonic() - started < 10
+            assert time.monotonic() - started < 5
             answer = await confirm
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
     assert answer.json()["dependency"] == "service"
