@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,6 +42,16 @@ class PendingMultipartUpload:
     key: str
     upload_id: str
     initiated: datetime
+
+
+@dataclass(frozen=True)
+class UploadedPart:
+    """A part that the store holds; `size` in bytes, `sha256` in base64 where the store keeps one for each part."""
+
+    part_number: int
+    size: int
+    etag: str
+    sha256: str | None
 
 
 class BucketObjects:
@@ -147,15 +157,53 @@ class BucketObjects:
         In the store's order, which need not be that of the keys' bytes: start after a key this store has listed.
         """
         after = {"StartAfter": start_after} if start_after is not None else {}
-        async for page in self._pages("ListObjectsV2", "list_objects_v2", prefix, **after):
+        async for page in self._pages("ListObjectsV2", "list_objects_v2", prefix, Prefix=prefix, **after):
             for entry in page.get("Contents", []):
                 yield ListedObject(entry["Key"], entry["Size"], _unquoted(entry["ETag"]), entry["LastModified"])
 
     async def list_multipart_uploads(self, prefix: str) -> AsyncIterator[PendingMultipartUpload]:
         """All multipart uploads with this prefix that were neither completed nor aborted."""
-        async for page in self._pages("ListMultipartUploads", "list_multipart_uploads", prefix):
+        async for page in self._pages("ListMultipartUploads", "list_multipart_uploads", prefix, Prefix=prefix):
             for entry in page.get("Uploads", []):
                 yield PendingMultipartUpload(entry["Key"], entry["UploadId"], entry["Initiated"])
+
+    async def create_multipart_upload(self, key: str, content_type: str, *, sha256: bool = False) -> str:
+        """Begin an upload in parts and return its id; `sha256`: its parts will come with SHA-256 checksums.
+
+        Raises NotImplementedByStore or InvalidRequest where the store has no such uploads or no such checksums.
+        """
+        checksum = {"ChecksumAlgorithm": "SHA256"} if sha256 else {}
+        with translated_s3_errors("CreateMultipartUpload", key):
+            answer = await self._client.create_multipart_upload(
+                Bucket=self.bucket, Key=key, ContentType=content_type, **checksum
+            )
+        upload_id: str = answer["UploadId"]
+        return upload_id
+
+    async def list_parts(self, key: str, upload_id: str) -> AsyncIterator[UploadedPart]:
+        """All parts that have arrived; at most 1000 a page. Raises ObjectMissing once completed or aborted."""
+        async for page in self._pages("ListParts", "list_parts", key, Key=key, UploadId=upload_id):
+            for entry in page.get("Parts", []):
+                yield UploadedPart(
+                    entry["PartNumber"], entry["Size"], _unquoted(entry["ETag"]), entry.get("ChecksumSHA256")
+                )
+
+    async def complete_multipart_upload(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> None:
+        """Make the object of exactly these parts, in order of their numbers; the upload's URLs are dead afterwards.
+
+        Raises ObjectMissing when the upload was completed or aborted before, PreconditionFailed when a part is no
+        longer what it was.
+        """
+        with translated_s3_errors("CompleteMultipartUpload", key):
+            answer = await self._client.complete_multipart_upload(
+                Bucket=self.bucket,
+                Key=key,
+                UploadId=upload_id,
+                MultipartUpload={"Parts": [_named_part(part) for part in parts]},
+            )
+        # As a copy, it sends its status before it is done.
+        if not answer.get("ETag"):
+            raise StoreUnavailable("CompleteMultipartUpload", "NoResult", 200, "the store did not say that it did", key)
 
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
         """Drop the parts; an upload that is gone already is no error."""
@@ -165,11 +213,13 @@ class BucketObjects:
         except ObjectMissing:
             return
 
-    async def _pages(self, operation: str, method: str, prefix: str, **arguments: str) -> AsyncIterator[dict[str, Any]]:
+    async def _pages(
+        self, operation: str, method: str, resource: str, **arguments: str
+    ) -> AsyncIterator[dict[str, Any]]:
         paginator = self._client.get_paginator(method)
-        pages = aiter(paginator.paginate(Bucket=self.bucket, Prefix=prefix, **arguments))
+        pages = aiter(paginator.paginate(Bucket=self.bucket, **arguments))
         while True:
-            with translated_s3_errors(operation, prefix):
+            with translated_s3_errors(operation, resource):
                 page = await anext(pages, None)
             if page is None:
                 return
@@ -195,6 +245,12 @@ def _whole_sha256(answer: dict[str, Any]) -> bytes | None:
     except binascii.Error:
         return None
     return digest if len(digest) == _SHA256_BYTES else None
+
+
+def _named_part(part: UploadedPart) -> dict[str, Any]:
+    """A part as CompleteMultipartUpload names it; AWS wants the checksum of each part that has one."""
+    checksum = {"ChecksumSHA256": part.sha256} if part.sha256 else {}
+    return {"PartNumber": part.part_number, "ETag": _quoted(part.etag), **checksum}
 
 
 def _unquoted(etag: str) -> str:
