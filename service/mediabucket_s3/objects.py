@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -123,7 +123,7 @@ class BucketObjects:
             raise StoreUnavailable("CopyObject", "NoResult", 200, "the store did not say that it copied", source)
         return _unquoted(etag)
 
-    async def stream(self, key: str, *, if_match: str) -> AsyncIterator[bytes]:
+    async def stream(self, key: str, *, if_match: str) -> AsyncGenerator[bytes, None]:
         """The object's bytes in chunks of at most 1 MiB, all of the state that `if_match` names.
 
         Raises PreconditionFailed, ObjectMissing, and StoreUnavailable when the connection breaks on the way.
@@ -179,6 +179,28 @@ class BucketObjects:
             )
         upload_id: str = answer["UploadId"]
         return upload_id
+
+    async def has_multipart_upload(self, key: str, upload_id: str) -> bool:
+        """Whether parts can be sent to it: it was neither completed nor aborted."""
+        try:
+            await self._upload_state(key, upload_id)
+        except ObjectMissing:
+            return False
+        return True
+
+    async def tells_part_checksums(self, key: str, upload_id: str) -> bool:
+        """Whether `list_parts` will tell the checksums that `complete_multipart_upload` has to name.
+
+        SeaweedFS 4.48 wants them named and does not list them. Raises ObjectMissing once completed or aborted.
+        """
+        return (await self._upload_state(key, upload_id)).get("ChecksumAlgorithm") == "SHA256"
+
+    async def _upload_state(self, key: str, upload_id: str) -> dict[str, Any]:
+        with translated_s3_errors("ListParts", key):
+            answer: dict[str, Any] = await self._client.list_parts(
+                Bucket=self.bucket, Key=key, UploadId=upload_id, MaxParts=1
+            )
+        return answer
 
     async def list_parts(self, key: str, upload_id: str) -> AsyncIterator[UploadedPart]:
         """All parts that have arrived; at most 1000 a page. Raises ObjectMissing once completed or aborted."""

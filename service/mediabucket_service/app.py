@@ -20,14 +20,19 @@ from mediabucket_service.dependencies import Services
 from mediabucket_service.documents import Documents
 from mediabucket_service.flows import Flows
 from mediabucket_service.media import endpoints as media_endpoints
+from mediabucket_service.media import part_endpoints
 from mediabucket_service.media.confirm import Confirmation
 from mediabucket_service.media.initiate import Initiation
 from mediabucket_service.media.initiate_repository import InitiateRepository
+from mediabucket_service.media.multipart import MultipartUploads
+from mediabucket_service.media.multipart_repository import MultipartRepository
+from mediabucket_service.media.part_urls import PartUploads
 from mediabucket_service.media.reaper import BytesRemover, Reaper
 from mediabucket_service.media.removal_repository import RemovalRepository
 from mediabucket_service.media.repository import MediaRepository
 from mediabucket_service.media.service import MediaService
 from mediabucket_service.media.urls import MediaUrls
+from mediabucket_service.media.verifications import Verifications
 from mediabucket_service.messages import endpoints as message_endpoints
 from mediabucket_service.messages.repository import MessageRepository
 from mediabucket_service.messages.repository_mongodb import MongoMessageRepository
@@ -58,7 +63,7 @@ def create_app(settings: Settings, connection: BucketConnection) -> FastAPI:
             services, reaper = build_services(settings, connection, storage, metrics, verifier)
             app.state.services = services
             app.state.checks = _checks(storage)
-            async with _running(reaper):
+            async with _running(reaper), services.verifications:
                 yield
 
     app = FastAPI(
@@ -73,7 +78,7 @@ def create_app(settings: Settings, connection: BucketConnection) -> FastAPI:
     app.add_middleware(BodyLimit)
     allow_origins(app, connection.spec.cors)
     metrics.install(app)
-    for router in (media_endpoints.router, message_endpoints.router, health.router):
+    for router in (media_endpoints.router, part_endpoints.router, message_endpoints.router, health.router):
         app.include_router(router)
     install_pages(app, connection)
     return app
@@ -108,22 +113,35 @@ def build_services(
     repository = MediaRepository(storage.database, connection.bucket)
     removal = RemovalRepository(storage.database, connection.bucket)
     remover = BytesRemover(removal, storage.objects)
+    uploads = connection.spec.uploads
+    in_parts = MultipartRepository(storage.database, connection.bucket, stale_after_seconds=uploads.stale_after_seconds)
+    multipart = MultipartUploads(uploads, in_parts, repository, storage.objects)
+    verifications = Verifications(repository, lease_seconds=settings.confirm_lease_seconds)
     confirmation = Confirmation(
         repository,
         storage.objects,
         metrics.uploads,
+        multipart,
+        verifications,
         cdn_url=connection.spec.cdn.url_of,
         lease_seconds=settings.confirm_lease_seconds,
-        wait_seconds=settings.confirm_wait_seconds,
+        answer_seconds=settings.confirm_answer_seconds,
         # Unless a probe says otherwise it is tried once.
         store_hashes_copies=connection.capabilities.get(CapabilityName.CHECKSUM_ON_COPY, "Enforced") == "Enforced",
     )
     presigner = Presigner(connection.store, connection.bucket)
     urls = MediaUrls(connection.spec, presigner)
     media = MediaService(connection.spec, repository, urls, confirmation, remover, metrics.uploads)
-    uploads = connection.spec.uploads
+    parts = PartUploads(
+        uploads,
+        multipart,
+        in_parts,
+        repository,
+        presigner,
+        store_takes_parts=connection.capabilities.get(CapabilityName.MULTIPART, "Enforced") == "Enforced",
+    )
     announced = InitiateRepository(storage.database, connection.bucket, stale_after_seconds=uploads.stale_after_seconds)
-    initiation = Initiation(uploads, announced, presigner, urls, metrics.uploads)
+    initiation = Initiation(uploads, announced, presigner, urls, parts, metrics.uploads)
     flows = Flows(media, _messages(storage))
     reaper = Reaper(
         removal,
@@ -135,7 +153,15 @@ def build_services(
         sweep_interval_seconds=settings.sweep_interval_seconds,
         also=(flows.sweep_references,),
     )
-    return Services(media=media, initiation=initiation, flows=flows, verifier=verifier), reaper
+    services = Services(
+        media=media,
+        initiation=initiation,
+        parts=parts,
+        verifications=verifications,
+        flows=flows,
+        verifier=verifier,
+    )
+    return services, reaper
 
 
 def token_verifier(settings: Settings, connection: BucketConnection) -> TokenVerifier:

@@ -11,7 +11,9 @@ from fastapi import Depends, Header, Request
 from mediabucket_service.auth import TokenVerifier, User
 from mediabucket_service.flows import Flows
 from mediabucket_service.media.initiate import Initiation
+from mediabucket_service.media.part_urls import PartUploads
 from mediabucket_service.media.service import MediaService
+from mediabucket_service.media.verifications import Verifications
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class Services:
 
     media: MediaService
     initiation: Initiation
+    parts: PartUploads
+    verifications: Verifications
     flows: Flows
     verifier: TokenVerifier
 
@@ -47,6 +51,11 @@ async def initiation(request: Request) -> Initiation:
     return services(request).initiation
 
 
+async def part_uploads(request: Request) -> PartUploads:
+    """What gives the URLs of parts."""
+    return services(request).parts
+
+
 async def message_flows(request: Request) -> Flows:
     """Work over media and messages."""
     return services(request).flows
@@ -56,3 +65,4 @@ CurrentUser = Annotated[User, Depends(current_user)]
 Initiating = Annotated[Initiation, Depends(initiation)]
 Media = Annotated[MediaService, Depends(media_service)]
 MessageFlows = Annotated[Flows, Depends(message_flows)]
+Parts = Annotated[PartUploads, Depends(part_uploads)]
