@@ -52,6 +52,7 @@ class UploadedPart:
     size: int
     etag: str
     sha256: str | None
+    last_modified: datetime
 
 
 class BucketObjects:
@@ -203,11 +204,18 @@ class BucketObjects:
         return answer
 
     async def list_parts(self, key: str, upload_id: str) -> AsyncIterator[UploadedPart]:
-        """All parts that have arrived; at most 1000 a page. Raises ObjectMissing once completed or aborted."""
+        """All parts that have arrived; at most 1000 a page. Raises ObjectMissing once completed or aborted.
+
+        SeaweedFS 4.48 lists a part that was sent again once for each time, in no order; S3 lists the last only.
+        """
         async for page in self._pages("ListParts", "list_parts", key, Key=key, UploadId=upload_id):
             for entry in page.get("Parts", []):
                 yield UploadedPart(
-                    entry["PartNumber"], entry["Size"], _unquoted(entry["ETag"]), entry.get("ChecksumSHA256")
+                    part_number=entry["PartNumber"],
+                    size=entry["Size"],
+                    etag=_unquoted(entry["ETag"]),
+                    sha256=entry.get("ChecksumSHA256"),
+                    last_modified=entry["LastModified"],
                 )
 
     async def complete_multipart_upload(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> None:

@@ -5,7 +5,8 @@ race, leaves an upload that no row has: the reaper aborts it. One that the store
 announces the file again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Final
 
 from mediabucket_api.spec import Integrity, Uploads
@@ -59,12 +60,10 @@ class MultipartUploads:
             current = next(iter(await self._media.find_many([file.media_id])), None)
         raise ConfirmInProgress("this file is being confirmed right now; initiate again", retry_after=1)
 
-    async def arrived(self, file: MediaFile) -> dict[int, UploadedPart]:
+    async def arrived(self, file: MediaFile, plan: PartPlan) -> dict[int, UploadedPart]:
         """The parts that the store holds, by number. Raises ObjectMissing once they were completed or aborted."""
-        upload_id = file.upload_id or ""
-        return {
-            part.part_number: part async for part in self._objects.list_parts(pending_key(file.media_id), upload_id)
-        }
+        listed = self._objects.list_parts(pending_key(file.media_id), file.upload_id or "")
+        return latest_parts([part async for part in listed], plan)
 
     async def in_one_piece(self, file: File) -> bool:
         """Whether there is an object under the pending key: of all parts, or PUT as a whole."""
@@ -85,8 +84,8 @@ class MultipartUploads:
             return
         key, plan = pending_key(file.media_id), PartPlan(file.file_size, file.part_size)
         try:
-            arrived = await self.arrived(file)
-            obstacle = obstacle_to_assembling(plan, arrived.values())
+            arrived = await self.arrived(file, plan)
+            obstacle = obstacle_to_assembling(plan, {number: part.size for number, part in arrived.items()})
             if obstacle is None:
                 parts = [arrived[number] for number in plan.numbers]
                 await self._objects.complete_multipart_upload(key, file.upload_id, parts)
@@ -118,9 +117,21 @@ class MultipartUploads:
         return upload_id
 
 
-def obstacle_to_assembling(plan: PartPlan, arrived: Iterable[UploadedPart]) -> UploadMissing | None:
-    """What its uploader has to do before a file can be put together, None when all parts are there in their size."""
-    sizes = {part.part_number: part.size for part in arrived}
+def latest_parts(listed: Iterable[UploadedPart], plan: PartPlan) -> dict[int, UploadedPart]:
+    """Of each part of the plan what was sent last; where the seconds tell no difference, what has the right size."""
+
+    def age(part: UploadedPart) -> tuple[datetime, bool]:
+        return part.last_modified, part.size == plan.size(part.part_number)
+
+    planned = [part for part in listed if part.part_number in plan.numbers]
+    return {part.part_number: part for part in sorted(planned, key=age)}
+
+
+def obstacle_to_assembling(plan: PartPlan, sizes: Mapping[int, int]) -> UploadMissing | None:
+    """What its uploader has to do before a file can be put together, None when all parts are there in their size.
+
+    `sizes`: the bytes of each part that has arrived, by its number.
+    """
     missing, wrong = plan.missing(sizes), plan.wrong(sizes)
     if not missing and not wrong:
         return None

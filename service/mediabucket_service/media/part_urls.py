@@ -102,7 +102,7 @@ class PartUploads:
         """
         file, _, plan = await self._in_parts(user_id, media_id)
         try:
-            sizes = {number: part.size for number, part in (await self._multipart.arrived(file)).items()}
+            sizes = {number: part.size for number, part in (await self._multipart.arrived(file, plan)).items()}
         except ObjectMissing as error:
             if not await self._multipart.in_one_piece(file):
                 raise upload_lost() from error
