@@ -136,7 +136,8 @@ ERROR_CODES: Final[Mapping[type[S3Error], frozenset[str]]] = {
             "Unauthorized",
         }
     ),
-    PreconditionFailed: frozenset({"PreconditionFailed"}),
+    # InvalidPart: a part was uploaded again after it had been listed.
+    PreconditionFailed: frozenset({"InvalidPart", "PreconditionFailed"}),
     NotImplementedByStore: frozenset(
         {"InvalidAction", "MethodNotAllowed", "NotImplemented", "UnsupportedOperation", "XNotImplemented"}
     ),

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import binascii
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,6 +57,17 @@ class PendingMultipartUpload:
     key: str
     upload_id: str
     initiated: datetime
+
+
+@dataclass(frozen=True)
+class UploadedPart:
+    """A part that the store holds; `size` in bytes, `sha256` in base64 where the store keeps one for each part."""
+
+    part_number: int
+    size: int
+    etag: str
+    sha256: str | None
+    last_modified: datetime
 
 
 class BucketObjects:
@@ -135,7 +146,7 @@ class BucketObjects:
             raise StoreUnavailable("CopyObject", "NoResult", 200, "the store did not say that it copied", source)
         return _unquoted(etag)
 
-    async def stream(self, key: str, *, if_match: str) -> AsyncIterator[bytes]:
+    async def stream(self, key: str, *, if_match: str) -> AsyncGenerator[bytes, None]:
         """The object's bytes in chunks of at most 1 MiB, all of the state that `if_match` names.
 
         Raises PreconditionFailed, ObjectMissing, and StoreUnavailable when the connection breaks on the way.
@@ -170,7 +181,7 @@ class BucketObjects:
         In the store's order, which need not be that of the keys' bytes: start after a key this store has listed.
         """
         after = {"StartAfter": start_after} if start_after is not None else {}
-        async for page in self._pages("ListObjectsV2", "list_objects_v2", prefix, **after):
+        async for page in self._pages("ListObjectsV2", "list_objects_v2", prefix, Prefix=prefix, **after):
             for entry in page.get("Contents", []):
                 yield ListedObject(entry["Key"], entry["Size"], _unquoted(entry["ETag"]), entry["LastModified"])
 
@@ -208,9 +219,76 @@ class BucketObjects:
 
     async def list_multipart_uploads(self, prefix: str) -> AsyncIterator[PendingMultipartUpload]:
         """All multipart uploads with this prefix that were neither completed nor aborted."""
-        async for page in self._pages("ListMultipartUploads", "list_multipart_uploads", prefix):
+        async for page in self._pages("ListMultipartUploads", "list_multipart_uploads", prefix, Prefix=prefix):
             for entry in page.get("Uploads", []):
                 yield PendingMultipartUpload(entry["Key"], entry["UploadId"], entry["Initiated"])
+
+    async def create_multipart_upload(self, key: str, content_type: str, *, sha256: bool = False) -> str:
+        """Begin an upload in parts and return its id; `sha256`: its parts will come with SHA-256 checksums.
+
+        Raises NotImplementedByStore or InvalidRequest where the store has no such uploads or no such checksums.
+        """
+        checksum = {"ChecksumAlgorithm": "SHA256"} if sha256 else {}
+        with translated_s3_errors("CreateMultipartUpload", key):
+            answer = await self._client.create_multipart_upload(
+                Bucket=self.bucket, Key=key, ContentType=content_type, **checksum
+            )
+        upload_id: str = answer["UploadId"]
+        return upload_id
+
+    async def has_multipart_upload(self, key: str, upload_id: str) -> bool:
+        """Whether parts can be sent to it: it was neither completed nor aborted."""
+        try:
+            await self._upload_state(key, upload_id)
+        except ObjectMissing:
+            return False
+        return True
+
+    async def tells_part_checksums(self, key: str, upload_id: str) -> bool:
+        """Whether `list_parts` will tell the checksums that `complete_multipart_upload` has to name.
+
+        SeaweedFS 4.48 wants them named and does not list them. Raises ObjectMissing once completed or aborted.
+        """
+        return (await self._upload_state(key, upload_id)).get("ChecksumAlgorithm") == "SHA256"
+
+    async def _upload_state(self, key: str, upload_id: str) -> dict[str, Any]:
+        with translated_s3_errors("ListParts", key):
+            answer: dict[str, Any] = await self._client.list_parts(
+                Bucket=self.bucket, Key=key, UploadId=upload_id, MaxParts=1
+            )
+        return answer
+
+    async def list_parts(self, key: str, upload_id: str) -> AsyncIterator[UploadedPart]:
+        """All parts that have arrived; at most 1000 a page. Raises ObjectMissing once completed or aborted.
+
+        SeaweedFS 4.48 lists a part that was sent again once for each time, in no order; S3 lists the last only.
+        """
+        async for page in self._pages("ListParts", "list_parts", key, Key=key, UploadId=upload_id):
+            for entry in page.get("Parts", []):
+                yield UploadedPart(
+                    part_number=entry["PartNumber"],
+                    size=entry["Size"],
+                    etag=_unquoted(entry["ETag"]),
+                    sha256=entry.get("ChecksumSHA256"),
+                    last_modified=entry["LastModified"],
+                )
+
+    async def complete_multipart_upload(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> None:
+        """Make the object of exactly these parts, in order of their numbers; the upload's URLs are dead afterwards.
+
+        Raises ObjectMissing when the upload was completed or aborted before, PreconditionFailed when a part is no
+        longer what it was.
+        """
+        with translated_s3_errors("CompleteMultipartUpload", key):
+            answer = await self._client.complete_multipart_upload(
+                Bucket=self.bucket,
+                Key=key,
+                UploadId=upload_id,
+                MultipartUpload={"Parts": [_named_part(part) for part in parts]},
+            )
+        # As a copy, it sends its status before it is done.
+        if not answer.get("ETag"):
+            raise StoreUnavailable("CompleteMultipartUpload", "NoResult", 200, "the store did not say that it did", key)
 
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
         """Drop the parts; an upload that is gone already is no error."""
@@ -220,11 +298,13 @@ class BucketObjects:
         except ObjectMissing:
             return
 
-    async def _pages(self, operation: str, method: str, prefix: str, **arguments: str) -> AsyncIterator[dict[str, Any]]:
+    async def _pages(
+        self, operation: str, method: str, resource: str, **arguments: str
+    ) -> AsyncIterator[dict[str, Any]]:
         paginator = self._client.get_paginator(method)
-        pages = aiter(paginator.paginate(Bucket=self.bucket, Prefix=prefix, **arguments))
+        pages = aiter(paginator.paginate(Bucket=self.bucket, **arguments))
         while True:
-            with translated_s3_errors(operation, prefix):
+            with translated_s3_errors(operation, resource):
                 page = await anext(pages, None)
             if page is None:
                 return
@@ -250,6 +330,12 @@ def _whole_sha256(answer: dict[str, Any]) -> bytes | None:
     except binascii.Error:
         return None
     return digest if len(digest) == _SHA256_BYTES else None
+
+
+def _named_part(part: UploadedPart) -> dict[str, Any]:
+    """A part as CompleteMultipartUpload names it; AWS wants the checksum of each part that has one."""
+    checksum = {"ChecksumSHA256": part.sha256} if part.sha256 else {}
+    return {"PartNumber": part.part_number, "ETag": _quoted(part.etag), **checksum}
 
 
 def _unquoted(etag: str) -> str:

@@ -96,6 +96,30 @@ class Presigner:
         signed = {"content-length": str(content_length)} | {name.lower(): value for name, value in headers.items()}
         return self._presign("PUT", key, signed, headers, {}, expires_in, now)
 
+    def put_part(
+        self,
+        key: str,
+        *,
+        upload_id: str,
+        part_number: int,
+        content_length: int,
+        checksum_sha256: bytes | None = None,
+        expires_in: int,
+        now: datetime | None = None,
+    ) -> PresignedRequest:
+        """A URL for one part (UploadPart) of exactly this length, and of these bytes where their SHA-256 is given.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
+        `expires_in` is seconds from `now`, `checksum_sha256` the 32 raw bytes.
+        Raises RequiredHeaderUnsigned, UnsignableKey, ValueError.
+        """
+        headers = {}
+        if checksum_sha256 is not None:
+            headers["x-amz-checksum-sha256"] = base64.b64encode(checksum_sha256).decode()
+        query = {"partNumber": str(part_number), "uploadId": upload_id}
+        signed = {"content-length": str(content_length)} | headers
+        return self._presign("PUT", key, signed, headers, query, expires_in, now)
+
     def get(
         self,
         key: str,

@@ -28,17 +28,21 @@ from mediabucket_service.documents import Documents
 from mediabucket_service.events import endpoints as event_endpoints
 from mediabucket_service.flows import Flows
 from mediabucket_service.media import endpoints as media_endpoints
-from mediabucket_service.media import erasure_endpoints
+from mediabucket_service.media import erasure_endpoints, part_endpoints
 from mediabucket_service.media.confirm import Confirmation
 from mediabucket_service.media.erasure import Erasures
 from mediabucket_service.media.erasure_repository import ErasureRepository
 from mediabucket_service.media.initiate import Initiation
 from mediabucket_service.media.initiate_repository import InitiateRepository
+from mediabucket_service.media.multipart import MultipartUploads
+from mediabucket_service.media.multipart_repository import MultipartRepository
+from mediabucket_service.media.part_urls import PartUploads
 from mediabucket_service.media.reaper import BytesRemover, Reaper
 from mediabucket_service.media.removal_repository import RemovalRepository
 from mediabucket_service.media.repository import MediaRepository
 from mediabucket_service.media.service import MediaService
 from mediabucket_service.media.urls import MediaUrls
+from mediabucket_service.media.verifications import Verifications
 from mediabucket_service.messages import endpoints as message_endpoints
 from mediabucket_service.messages.repository import MessageRepository
 from mediabucket_service.messages.repository_mongodb import MongoMessageRepository
@@ -94,6 +98,7 @@ def create_app(settings: Settings, connection: BucketConnection) -> FastAPI:
             async with (
                 open_dispatcher(settings, connection, storage, metrics, endpoints) as dispatcher,
                 _running(reaper.run(), *dispatcher.loops()),
+                services.verifications,
             ):
                 yield
 
@@ -112,6 +117,7 @@ def create_app(settings: Settings, connection: BucketConnection) -> FastAPI:
     metrics.install(app)
     routers = (
         media_endpoints.router,
+        part_endpoints.router,
         erasure_endpoints.router,
         message_endpoints.router,
         event_endpoints.router,
@@ -155,22 +161,35 @@ def build_services(
     repository = MediaRepository(storage.database, connection.bucket)
     removal = RemovalRepository(storage.database, connection.bucket)
     remover = BytesRemover(removal, storage.objects)
+    uploads = connection.spec.uploads
+    in_parts = MultipartRepository(storage.database, connection.bucket, stale_after_seconds=uploads.stale_after_seconds)
+    multipart = MultipartUploads(uploads, in_parts, repository, storage.objects)
+    verifications = Verifications(repository, lease_seconds=settings.confirm_lease_seconds)
     confirmation = Confirmation(
         repository,
         storage.objects,
         metrics.uploads,
+        multipart,
+        verifications,
         cdn_url=connection.spec.cdn.url_of,
         lease_seconds=settings.confirm_lease_seconds,
-        wait_seconds=settings.confirm_wait_seconds,
+        answer_seconds=settings.confirm_answer_seconds,
         # Unless a probe says otherwise it is tried once.
         store_hashes_copies=connection.capabilities.get(CapabilityName.CHECKSUM_ON_COPY, "Enforced") == "Enforced",
     )
     presigner = Presigner(connection.store, connection.bucket)
     urls = MediaUrls(connection.spec, presigner)
     media = MediaService(connection.spec, repository, urls, confirmation, remover, metrics.uploads)
-    uploads = connection.spec.uploads
+    parts = PartUploads(
+        uploads,
+        multipart,
+        in_parts,
+        repository,
+        presigner,
+        store_takes_parts=connection.capabilities.get(CapabilityName.MULTIPART, "Enforced") == "Enforced",
+    )
     announced = InitiateRepository(storage.database, connection.bucket, stale_after_seconds=uploads.stale_after_seconds)
-    initiation = Initiation(uploads, announced, presigner, urls, metrics.uploads)
+    initiation = Initiation(uploads, announced, presigner, urls, parts, metrics.uploads)
     flows = Flows(media, _messages(storage))
     reaper = Reaper(
         removal,
@@ -185,6 +204,8 @@ def build_services(
     services = Services(
         media=media,
         initiation=initiation,
+        parts=parts,
+        verifications=verifications,
         flows=flows,
         erasures=Erasures(
             ErasureRepository(storage.database, connection.bucket),

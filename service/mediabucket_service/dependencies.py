@@ -14,7 +14,9 @@ from mediabucket_service.auth import TokenVerifier, User
 from mediabucket_service.flows import Flows
 from mediabucket_service.media.erasure import Erasures
 from mediabucket_service.media.initiate import Initiation
+from mediabucket_service.media.part_urls import PartUploads
 from mediabucket_service.media.service import MediaService
+from mediabucket_service.media.verifications import Verifications
 from mediabucket_service.problems import Forbidden
 from mediabucket_service.rate_limit import RateLimiter
 from mediabucket_service.request_context import note_user
@@ -26,6 +28,8 @@ class Services:
 
     media: MediaService
     initiation: Initiation
+    parts: PartUploads
+    verifications: Verifications
     flows: Flows
     erasures: Erasures
     verifier: TokenVerifier
@@ -74,6 +78,11 @@ async def initiation(request: Request) -> Initiation:
     return services(request).initiation
 
 
+async def part_uploads(request: Request) -> PartUploads:
+    """What gives the URLs of parts."""
+    return services(request).parts
+
+
 async def message_flows(request: Request) -> Flows:
     """Work over media and messages."""
     return services(request).flows
@@ -89,3 +98,4 @@ Administrator = Annotated[User, Depends(administrator)]
 UserErasures = Annotated[Erasures, Depends(erasures)]
 Media = Annotated[MediaService, Depends(media_service)]
 MessageFlows = Annotated[Flows, Depends(message_flows)]
+Parts = Annotated[PartUploads, Depends(part_uploads)]

@@ -14,6 +14,7 @@ One class per cause, each with its slug, status and title:
     ├── UploadMissing         409  upload-missing          (worth a retry)
     ├── ConfirmInProgress     409  confirm-in-progress     (worth a retry)
     ├── MediaInUse            409  media-in-use
+    ├── NoPartsExpected       409  no-parts-expected
     ├── UploadExpired         410  upload-expired
     ├── MediaDeleted          410  media-deleted
     ├── RequestTooLarge       413  request-too-large
@@ -166,6 +167,12 @@ class MediaInUse(Problem):
     slug = "media-in-use"
     status = HTTPStatus.CONFLICT
     title = "A message refers to the media"
+
+
+class NoPartsExpected(Problem):
+    slug = "no-parts-expected"
+    status = HTTPStatus.CONFLICT
+    title = "This upload takes no parts"
 
 
 class UploadExpired(Problem):

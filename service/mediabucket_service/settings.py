@@ -30,12 +30,12 @@ class Settings(BaseSettings):
     # Messages live in PostgreSQL unless this is set.
     mongodb_url: SecretStr | None = None
     jwt_secret: SecretStr | None = None
-    # How long one confirm may own an upload before another may take over; renewed while hashing.
+    # How long one confirm may own an upload before another may take over; renewed while it works.
     confirm_lease_seconds: Annotated[float, Field(gt=0, le=600)] = 30
     # How long an erasure works before it answers with what is done so far.
     erasure_answer_seconds: Annotated[float, Field(gt=0, le=600)] = 20
-    # How long a second confirm of the same upload waits for the first.
-    confirm_wait_seconds: Annotated[float, Field(ge=0, le=60)] = 10
+    # How long a request waits for a confirm, its own or another's, before it is told to ask again.
+    confirm_answer_seconds: Annotated[float, Field(ge=0, le=60)] = 5
     reaper_interval_seconds: Annotated[float, Field(gt=0, le=3600)] = 30
     # How often `pending/` is listed for bytes that no live upload expects.
     sweep_interval_seconds: Annotated[float, Field(gt=0, le=86_400)] = 600

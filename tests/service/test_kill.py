@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from part_client import FILM, IN_PARTS, begun, open_uploads
 from service_platform import MakePlatform, Platform
 from upload_client import JWT_SECRET, File, UploadClient
 
@@ -97,6 +98,24 @@ async def test_a_refusal_survives_kill_9(make_platform: MakePlatform, crash_at: 
         assert (await alice.confirm(ticket["media_id"])).status_code == 422
         await leftovers_removed(platform)
         assert await platform.keys() == []
+
+
+@pytest.mark.promise(6)
+@pytest.mark.parametrize("crash_at", range(2, 5), ids=["before listing", "before completing", "after completing"])
+async def test_putting_parts_together_survives_kill_9(
+    make_platform: MakePlatform, crash_at: int, tmp_path: Path
+) -> None:
+    async with make_platform(uploads=IN_PARTS) as platform:
+        alice = platform.user()
+        ticket = await begun(alice)
+        reached = await confirm_and_die(platform, ticket["media_id"], crash_at, tmp_path / "steps")
+        assert reached == ["lease", "list_parts", "complete_multipart_upload", "head"][:crash_at]
+
+        answer = await alice.confirm(ticket["media_id"])
+        assert answer.status_code == 200
+        assert (await alice.download(answer.json()["url"])).content == FILM.content
+        assert await open_uploads(platform) == []
+        assert await platform.keys() == [(await platform.row(ticket["media_id"]))["file_path"]]
 
 
 async def leftovers_removed(platform: Platform) -> None:

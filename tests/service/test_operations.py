@@ -26,6 +26,8 @@ SOME_ID = "019aa1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"
 CALLS: list[tuple[str, str, Any]] = [
     ("POST", "/api/media/upload/initiate", PICTURE.announcement()),
     ("POST", f"/api/media/{SOME_ID}/confirm", None),
+    ("POST", f"/api/media/{SOME_ID}/parts", {"part_numbers": [1]}),
+    ("GET", f"/api/media/{SOME_ID}/parts", None),
     ("GET", f"/api/media/{SOME_ID}", None),
     ("GET", "/api/media", None),
     ("GET", f"/api/media/{SOME_ID}/content", None),
@@ -189,7 +191,9 @@ OUTCOMES = {"initiated": 2, "deduplicated": 1, "completed": 1, "failed": 1, "del
 DOCUMENTED = {
     "POST /api/media/upload/initiate": [200, 400, 401, 409, 413, 429, 503],
     "POST /api/media/upload/initiate/batch": [200, 400, 401, 413, 429, 503],
-    "POST /api/media/{media_id}/confirm": [200, 400, 401, 404, 409, 410, 422, 429, 503],
+    "POST /api/media/{media_id}/confirm": [200, 202, 400, 401, 404, 409, 410, 422, 429, 503],
+    "POST /api/media/{media_id}/parts": [200, 400, 401, 404, 409, 410, 413, 422, 429, 503],
+    "GET /api/media/{media_id}/parts": [200, 400, 401, 404, 409, 410, 422, 429, 503],
     "GET /api/media/{media_id}": [200, 400, 401, 404, 410, 429, 503],
     "DELETE /api/media/{media_id}": [204, 400, 401, 404, 409, 429, 503],
     "GET /api/media": [200, 400, 401, 429, 503],

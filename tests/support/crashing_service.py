@@ -20,7 +20,7 @@ from mediabucket_service.media.service import MediaService
 
 STEPS = {
     MediaRepository: ("lease", "complete", "complete_as_duplicate", "fail", "release_lease"),
-    BucketObjects: ("head", "copy", "stream", "delete"),
+    BucketObjects: ("list_parts", "complete_multipart_upload", "head", "copy", "stream", "delete"),
 }
 CRASH_AT = int(os.environ["CRASH_AT"])
 CRASH_LOG = Path(os.environ["CRASH_LOG"])

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -12,8 +12,6 @@ from mediabucket_s3.objects import BucketObjects, ObjectHead
 from mediabucket_service.media.keys import pending_key, verified_key
 
 logger = logging.getLogger(__name__)
-
-KeepLease = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class ChecksumReader:
         # Else learned from the first copy: a store that did not hash one will not hash the next.
         self._store_hashes_copies = store_hashes_copies
 
-    async def read(self, media_id: UUID, head: ObjectHead, keep_lease: KeepLease) -> HashedObject:
+    async def read(self, media_id: UUID, head: ObjectHead) -> HashedObject:
         """The SHA-256 of what `head` saw, or of a copy of it.
 
         Raises PreconditionFailed when the object has changed since, and S3Error when the store fails.
@@ -45,7 +43,7 @@ class ChecksumReader:
             copy = await self._hashed_copy(media_id, head)
             if copy is not None:
                 return copy
-        return HashedObject(head.key, head.etag, await self._streamed(head, keep_lease))
+        return HashedObject(head.key, head.etag, await self._streamed(head))
 
     async def _hashed_copy(self, media_id: UUID, head: ObjectHead) -> HashedObject | None:
         destination = verified_key(media_id)
@@ -64,10 +62,11 @@ class ChecksumReader:
             return None
         return HashedObject(copy.key, copy.etag, copy.sha256)
 
-    async def _streamed(self, head: ObjectHead, keep_lease: KeepLease) -> bytes:
+    async def _streamed(self, head: ObjectHead) -> bytes:
         digest = hashlib.sha256()
-        async for chunk in self._objects.stream(head.key, if_match=head.etag):
-            # A thread, because a megabyte takes a millisecond in which no other request would move.
-            await asyncio.to_thread(digest.update, chunk)
-            await keep_lease()
+        # Closed at once when the verification is cancelled: its connection is then free for others.
+        async with aclosing(self._objects.stream(head.key, if_match=head.etag)) as chunks:
+            async for chunk in chunks:
+                # A thread, because a megabyte takes a millisecond in which no other request would move.
+                await asyncio.to_thread(digest.update, chunk)
         return digest.digest()

@@ -1,23 +1,27 @@
 """Confirm: prove that the bytes are those announced, publish them once, and only then say so.
 
-The steps are lease, HEAD, size and type, SHA-256, copy, finish, clean up. The process may die between any two of them:
-the lease runs out, and the next try starts again from the bytes under `pending/`. It publishes to the same key, so
-that a copy made by a dead process is overwritten by the same bytes or removed with the failed upload.
+The steps are lease, assemble the parts of a multipart upload, HEAD, size and type, SHA-256, copy, finish, clean up.
+They run in a task of their own, which goes on when the request has been told to ask again. The process may die between
+any two of them: the lease runs out, and the next try starts again from the bytes under `pending/`. It publishes to the
+same key, so that a copy made by a dead process is overwritten by the same bytes or removed with the failed upload.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import NoReturn
 from uuid import UUID, uuid4
 
 from mediabucket_s3.errors import ObjectMissing, PreconditionFailed, S3Error
 from mediabucket_s3.objects import BucketObjects, ObjectHead
-from mediabucket_service.media.checksum import ChecksumReader, HashedObject, KeepLease
+from mediabucket_service.media.checksum import ChecksumReader, HashedObject
 from mediabucket_service.media.keys import pending_key, verified_key
 from mediabucket_service.media.models import MediaFile, MediaStatus
+from mediabucket_service.media.multipart import MultipartUploads
 from mediabucket_service.media.repository import DuplicatePublished, MediaRepository
+from mediabucket_service.media.verifications import RETRY_SECONDS, Verifications
 from mediabucket_service.metrics import UploadMetrics
 from mediabucket_service.problems import (
     ConfirmInProgress,
@@ -31,6 +35,7 @@ from mediabucket_service.problems import (
 logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.05
+_LONGEST_POLL_SECONDS = 0.5
 # How often the bytes may change under a confirm before it gives up: each change is one more PUT by the client.
 _MAX_TRIES = 3
 
@@ -45,32 +50,39 @@ class Confirmation:
         repository: MediaRepository,
         objects: BucketObjects,
         metrics: UploadMetrics,
+        multipart: MultipartUploads,
+        verifications: Verifications,
         *,
         cdn_url: CdnUrl,
         lease_seconds: float,
-        wait_seconds: float,
+        answer_seconds: float,
         store_hashes_copies: bool = True,
     ) -> None:
-        """`lease_seconds`: how long one try owns an upload. `wait_seconds`: how long another waits for it."""
+        """`lease_seconds`: how long one try owns an upload. `answer_seconds`: how long a request waits for it."""
         self._repository = repository
         self._objects = objects
         self._metrics = metrics
         self._checksums = ChecksumReader(objects, store_hashes_copies=store_hashes_copies)
         self._cdn_url = cdn_url
         self._lease_seconds = lease_seconds
-        self._wait_seconds = wait_seconds
+        self._answer_seconds = answer_seconds
+        self._multipart = multipart
+        self._verifications = verifications
 
     async def confirm(self, user_id: str, media_id: UUID) -> MediaFile:
-        """The completed media.
+        """The completed media, if it is so in time: ConfirmInProgress means to ask again.
 
         Raises MediaNotFound, UploadMissing, ConfirmInProgress, UploadExpired, MediaDeleted, UploadMismatch, and
         S3Error when the store fails (the upload then stays pending).
         """
-        deadline = time.monotonic() + self._wait_seconds
+        deadline = time.monotonic() + self._answer_seconds
+        pause = _POLL_SECONDS
         while True:
             leased = await self._repository.lease(media_id, user_id, uuid4(), self._lease_seconds)
             if leased is not None:
-                return await self._settle(leased)
+                return await self._verifications.answer(
+                    leased, partial(self._settle, leased), within_seconds=deadline - time.monotonic()
+                )
             file = await self._repository.find(media_id, user_id)
             if file is None:
                 raise MediaNotFound(f"you have no media {media_id}")
@@ -78,14 +90,16 @@ class Confirmation:
                 return settled(file)
             if time.monotonic() >= deadline:
                 raise ConfirmInProgress(
-                    "another request is confirming this upload; ask again for the result", retry_after=1
+                    "another request is confirming this upload; ask again for the result", retry_after=RETRY_SECONDS
                 )
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_POLL_SECONDS)
 
     async def _settle(self, file: MediaFile) -> MediaFile:
         try:
             for _ in range(_MAX_TRIES):
                 try:
+                    await self._multipart.assemble(file)
                     return await self._publish(file)
                 except PreconditionFailed:
                     logger.info("media %s was uploaded again while it was being confirmed", file.media_id)
@@ -100,7 +114,7 @@ class Confirmation:
         try:
             head = await self._objects.head(pending_key(file.media_id))
             _check_declaration(file, head)
-            verified = await self._checksums.read(file.media_id, head, self._lease_keeper(file))
+            verified = await self._checksums.read(file.media_id, head)
             _check_checksum(file, verified)
             etag = await self._objects.copy(verified.key, file.file_path, if_match=verified.etag, size=head.size)
         except ObjectMissing as error:
@@ -157,20 +171,6 @@ class Confirmation:
             await self._objects.delete_every_version(key)
         except S3Error as error:
             logger.warning("left versions of %s, which nothing refers to: %s", key, error)
-
-    def _lease_keeper(self, file: MediaFile) -> KeepLease:
-        """Renews the lease whenever a third of it has passed; raises ConfirmInProgress once it is lost."""
-        renewed = time.monotonic()
-
-        async def keep() -> None:
-            nonlocal renewed
-            if time.monotonic() - renewed < self._lease_seconds / 3:
-                return
-            if not await self._repository.renew_lease(file, self._lease_seconds):
-                raise ConfirmInProgress("another request has taken over this upload", retry_after=1)
-            renewed = time.monotonic()
-
-        return keep
 
 
 class _Mismatch(Exception):

@@ -16,9 +16,11 @@ from mediabucket_service.media.schemas import (
     InitiateUploads,
     MediaPage,
     MediaView,
+    MultipartTicket,
     RefusedFile,
     UploadTicket,
 )
+from mediabucket_service.media.verifications import RETRY_SECONDS
 from mediabucket_service.problems import (
     ConfirmInProgress,
     DependencyUnavailable,
@@ -50,7 +52,7 @@ router = APIRouter(prefix="/api/media", tags=["media"], route_class=DirectRoute)
 )
 async def initiate_upload(
     request: InitiateUpload, user: CurrentUser, initiating: Initiating, response: Response
-) -> UploadTicket | ExistingMedia:
+) -> UploadTicket | MultipartTicket | ExistingMedia:
     """Announce a file: get a URL to PUT it to, or the media if you have uploaded these bytes before."""
     response.headers["Cache-Control"] = "no-store"
     answer = await initiating.initiate(user.id, request)
@@ -75,14 +77,19 @@ async def initiate_uploads(
 
 @router.post(
     "/{media_id}/confirm",
-    responses=response_documentation(
-        *ALWAYS, MediaNotFound, UploadMissing, ConfirmInProgress, UploadExpired, MediaDeleted, UploadMismatch
-    ),
+    responses={
+        202: {"model": MediaView, "description": "still being verified: ask again after `Retry-After` seconds"},
+        **response_documentation(*ALWAYS, MediaNotFound, UploadMissing, UploadExpired, MediaDeleted, UploadMismatch),
+    },
 )
 async def confirm_upload(media_id: UUID, user: CurrentUser, media: Media, response: Response) -> MediaView:
     """Say that the bytes are uploaded: they are verified and published. Repeat it as often as you like."""
     response.headers["Cache-Control"] = "no-store"
-    return media.view(await media.confirm(user.id, media_id))
+    file = await media.confirm_or_pending(user.id, media_id)
+    if file.status == MediaStatus.PENDING:
+        response.status_code = status.HTTP_202_ACCEPTED
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return media.view(file)
 
 
 @router.get("/{media_id}", responses=response_documentation(*ALWAYS, MediaNotFound, MediaDeleted))

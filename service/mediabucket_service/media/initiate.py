@@ -16,7 +16,8 @@ from mediabucket_service.media.initiate_repository import (
 )
 from mediabucket_service.media.keys import media_type_of, pending_key, published_key
 from mediabucket_service.media.models import MediaStatus
-from mediabucket_service.media.schemas import ExistingMedia, InitiateUpload, UploadTicket
+from mediabucket_service.media.part_urls import PartUploads
+from mediabucket_service.media.schemas import ExistingMedia, InitiateUpload, MultipartTicket, UploadTicket
 from mediabucket_service.media.urls import MediaUrls
 from mediabucket_service.metrics import UploadMetrics
 from mediabucket_service.problems import (
@@ -30,7 +31,7 @@ from mediabucket_service.problems import (
 
 _TRIES: Final = 5
 
-Answer = UploadTicket | ExistingMedia
+Answer = UploadTicket | MultipartTicket | ExistingMedia
 
 
 class Initiation:
@@ -42,6 +43,7 @@ class Initiation:
         repository: InitiateRepository,
         presigner: Presigner,
         urls: MediaUrls,
+        parts: PartUploads,
         metrics: UploadMetrics,
         now: Clock = utc_now,
     ) -> None:
@@ -49,6 +51,7 @@ class Initiation:
         self._repository = repository
         self._presigner = presigner
         self._urls = urls
+        self._parts = parts
         self._metrics = metrics
         self._now = now
         limits = uploads.limits
@@ -62,11 +65,11 @@ class Initiation:
         check_allowed(request, self._uploads)
         upload = self._new_upload(user_id, request)
         if self._limited:
-            return self._answer(await self._outcome_within(upload), request)
+            return await self._answer(await self._outcome_within(upload), request)
         for _ in range(_TRIES):
             announced = await self._repository.initiate(upload)
             if announced is not None:
-                return self._answer(announced, request)
+                return await self._answer(announced, request)
         raise _settling()
 
     async def initiate_many(self, user_id: str, requests: Sequence[InitiateUpload]) -> list[Answer | Problem]:
@@ -78,7 +81,7 @@ class Initiation:
         wanted = {upload.key: upload for upload in checked if isinstance(upload, NewUpload)}
         outcomes = await self._outcomes(list(wanted.values())) if wanted else {}
         return [
-            upload if isinstance(upload, Problem) else self._answer_or_problem(outcomes.get(upload.key), request)
+            upload if isinstance(upload, Problem) else await self._answer_or_problem(outcomes.get(upload.key), request)
             for upload, request in zip(checked, requests, strict=True)
         ]
 
@@ -101,13 +104,13 @@ class Initiation:
                 outcomes |= await self._repository.initiate_many(missing)
         return outcomes
 
-    def _answer_or_problem(self, outcome: Outcome | None, request: InitiateUpload) -> Answer | Problem:
+    async def _answer_or_problem(self, outcome: Outcome | None, request: InitiateUpload) -> Answer | Problem:
         try:
-            return self._answer(outcome, request)
+            return await self._answer(outcome, request)
         except Problem as problem:
             return problem
 
-    def _answer(self, outcome: Outcome | None, request: InitiateUpload) -> Answer:
+    async def _answer(self, outcome: Outcome | None, request: InitiateUpload) -> Answer:
         if outcome is None:
             raise _settling()
         if isinstance(outcome, LimitExceeded):
@@ -115,6 +118,8 @@ class Initiation:
         if outcome.status == MediaStatus.COMPLETED:
             return self._existing(outcome, request)
         self._metrics.initiated(outcome.media_type)
+        if request.multipart and self._parts.offered_for(outcome.file_size):
+            return await self._parts.ticket(outcome)
         return self._ticket(outcome)
 
     def _new_upload(self, user_id: str, request: InitiateUpload) -> NewUpload:

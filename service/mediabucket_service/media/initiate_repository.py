@@ -45,7 +45,10 @@ WITH wanted AS (
     ORDER BY uploaded_by, checksum
     ON CONFLICT (bucket, uploaded_by, checksum) WHERE status = 'pending' DO UPDATE
     SET file_name = excluded.file_name, file_size = excluded.file_size, mime_type = excluded.mime_type,
-        media_type = excluded.media_type, metadata = excluded.metadata, expires_at = excluded.expires_at
+        media_type = excluded.media_type, metadata = excluded.metadata, expires_at = excluded.expires_at,
+        -- A multipart upload is of one type and cut for one size. One that is dropped here is aborted by the reaper.
+        upload_id = CASE WHEN (media_files.mime_type, media_files.file_size) = (excluded.mime_type, excluded.file_size)
+                         THEN media_files.upload_id END
     RETURNING *
 )
 SELECT media_id, uploaded_by, checksum, status, file_name, file_path, file_size, mime_type, media_type, upload_id,

@@ -17,7 +17,7 @@ from uuid import UUID
 from mediabucket_api.constants import PENDING_PREFIX
 from mediabucket_api.spec import Uploads
 from mediabucket_s3.errors import AccessDenied, NotImplementedByStore, S3Error
-from mediabucket_s3.objects import BucketObjects, ListedObject
+from mediabucket_s3.objects import BucketObjects, ListedObject, PendingMultipartUpload
 from mediabucket_service.clock import Clock, utc_now
 from mediabucket_service.media.keys import media_id_of, pending_key, verified_key
 from mediabucket_service.media.removal_repository import BATCH, Removable, RemovalRepository
@@ -54,6 +54,8 @@ class BytesRemover:
         return removed
 
     async def _remove(self, row: Removable) -> bool:
+        if row.upload_id is not None:
+            await self._objects.abort_multipart_upload(pending_key(row.media_id), row.upload_id)
         await self._objects.delete(pending_key(row.media_id))
         await self._objects.delete(verified_key(row.media_id))
         if row.shared:
@@ -148,15 +150,25 @@ class Reaper:
 
     async def _sweep_multipart_uploads(self) -> int:
         oldest_kept = self._now() - self._floor
-        aborted = 0
         try:
-            async for upload in self._objects.list_multipart_uploads(PENDING_PREFIX):
-                if upload.initiated < oldest_kept:
-                    await self._objects.abort_multipart_upload(upload.key, upload.upload_id)
-                    aborted += 1
+            found = [
+                upload
+                async for upload in self._objects.list_multipart_uploads(PENDING_PREFIX)
+                if upload.initiated < oldest_kept
+            ]
         except NotImplementedByStore:
             logger.debug("the store has no multipart uploads to list")
-        return aborted
+            return 0
+        return await self._abort_unexpected(found)
+
+    async def _abort_unexpected(self, found: Sequence[PendingMultipartUpload]) -> int:
+        """Abort what no pending file has: a file that its uploader comes back to keeps its upload beyond the floor."""
+        owners = {upload: (media_id_of(upload.key), upload.upload_id) for upload in found}
+        live = await self._repository.live_uploads([(owner, name) for owner, name in owners.values() if owner])
+        unexpected = [upload for upload, owner in owners.items() if owner not in live]
+        for upload in unexpected:
+            await self._objects.abort_multipart_upload(upload.key, upload.upload_id)
+        return len(unexpected)
 
     async def _attempt(self, what: str, step: Callable[[], Awaitable[object]]) -> None:
         try:

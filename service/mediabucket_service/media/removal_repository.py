@@ -25,6 +25,7 @@ class Removable:
     media_id: UUID
     file_path: str
     shared: bool
+    upload_id: str | None
 
 
 class RemovalRepository:
@@ -48,7 +49,8 @@ class RemovalRepository:
     async def to_remove(self, *, after: UUID | None = None, media_id: UUID | None = None) -> list[Removable]:
         """Media whose bytes must go, in order of media_id: those after `after`, or the one named."""
         rows = await self._database.fetch_all(
-            "SELECT media_id, file_path, EXISTS (SELECT FROM media_files other WHERE other.bucket = gone.bucket"
+            "SELECT media_id, file_path, upload_id,"
+            " EXISTS (SELECT FROM media_files other WHERE other.bucket = gone.bucket"
             "  AND other.file_path = gone.file_path AND other.status = 'completed') AS shared"
             " FROM media_files gone WHERE bucket = %(bucket)s AND status IN ('failed', 'expired', 'deleted')"
             f" AND bytes_removed_at IS NULL AND {_NOT_BEING_ERASED}"
@@ -71,6 +73,19 @@ class RemovalRepository:
             {"media_ids": list(media_ids)},
         )
         return {row["media_id"] for row in rows}
+
+    async def live_uploads(self, uploads: Collection[tuple[UUID, str]]) -> set[tuple[UUID, str]]:
+        """Which of these multipart uploads, each with the media that its key names, may still be confirmed."""
+        rows = await self._database.fetch_all(
+            "SELECT media_id, upload_id FROM media_files"
+            " JOIN unnest(%(media_ids)s::uuid[], %(upload_ids)s::text[]) AS named (media_id, upload_id)"
+            " USING (media_id, upload_id) WHERE status = 'pending'",
+            {
+                "media_ids": [media_id for media_id, _ in uploads],
+                "upload_ids": [upload_id for _, upload_id in uploads],
+            },
+        )
+        return {(row["media_id"], row["upload_id"]) for row in rows}
 
     @asynccontextmanager
     async def sweep_lock(self) -> AsyncIterator[bool]:

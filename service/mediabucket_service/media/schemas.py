@@ -89,6 +89,7 @@ class InitiateUpload(BaseModel):
     metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=MAX_METADATA_ENTRIES)] = Field(
         default_factory=dict
     )
+    multipart: bool = Field(default=False, description="offer a large file in parts")
 
 
 class UploadTicket(BaseModel):
@@ -98,6 +99,27 @@ class UploadTicket(BaseModel):
     upload_url: str
     method: Literal["PUT"] = "PUT"
     headers: dict[str, str]
+    expires_in: int = Field(description="seconds")
+    expires_at: datetime
+    exists: Literal[False] = False
+
+
+class PartUrl(BaseModel):
+    """Where to PUT one part: exactly `size` bytes, with exactly `headers`."""
+
+    part_number: int
+    size: int = Field(description="bytes")
+    upload_url: str | None = Field(description="null where the SHA-256 of the part has to be signed: ask for it")
+    headers: dict[str, str] = Field(default_factory=dict)
+
+
+class MultipartTicket(BaseModel):
+    """Where to PUT the parts of a large file, in any order and as often as need be; then confirm."""
+
+    media_id: UUID
+    part_size: int = Field(description="bytes of each part but the last")
+    parts: list[PartUrl]
+    method: Literal["PUT"] = "PUT"
     expires_in: int = Field(description="seconds")
     expires_at: datetime
     exists: Literal[False] = False
@@ -132,7 +154,7 @@ class RefusedFile(BaseModel):
 class InitiatedUploads(BaseModel):
     """An answer for each file, in the order of the request."""
 
-    results: list[UploadTicket | ExistingMedia | RefusedFile]
+    results: list[UploadTicket | MultipartTicket | ExistingMedia | RefusedFile]
 
 
 class MediaView(BaseModel):

@@ -13,7 +13,7 @@ from mediabucket_service.media.repository import MediaRepository
 from mediabucket_service.media.schemas import MediaPage, MediaView
 from mediabucket_service.media.urls import MediaUrls
 from mediabucket_service.metrics import UploadMetrics
-from mediabucket_service.problems import MediaInUse, MediaNotFound, UploadMissing
+from mediabucket_service.problems import ConfirmInProgress, MediaInUse, MediaNotFound, UploadMissing
 
 
 class MediaService:
@@ -47,6 +47,14 @@ class MediaService:
         if not found:
             raise MediaNotFound(f"this bucket has no media {media_id}")
         return await self.confirm(found[0].uploaded_by, media_id)
+
+    async def confirm_or_pending(self, user_id: str, media_id: UUID) -> MediaFile:
+        """As `confirm`, but a media that is still being verified is answered as it is: pending."""
+        try:
+            return await self.confirm(user_id, media_id)
+        except ConfirmInProgress:
+            file = await self.require(user_id, media_id)
+            return file if file.status == MediaStatus.PENDING else settled(file)
 
     async def require(self, user_id: str, media_id: UUID) -> MediaFile:
         """The user's media in whatever state. Raises MediaNotFound."""

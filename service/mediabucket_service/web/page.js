@@ -14,6 +14,11 @@ async function call(method, path, body) {
   });
   const answer = await response.json();
   if (!response.ok) throw new Error(answer.detail);
+  // A large file is still being verified.
+  if (response.status === 202) {
+    await new Promise((resolve) => setTimeout(resolve, 1000 * Number(response.headers.get("Retry-After") ?? 2)));
+    return call(method, path, body);
+  }
   return answer;
 }
 

@@ -26,7 +26,7 @@ from mediabucket_service.settings import Settings
 
 SECRET = "sixteen bytes!!!"
 TRUSTED = {"Authorization": f"Bearer {SECRET}"}
-TAKING = {"events_secret": SecretStr(SECRET), "confirm_wait_seconds": 0.3}
+TAKING = {"events_secret": SecretStr(SECRET), "confirm_answer_seconds": 0.3}
 EVENTS = "/api/events/s3"
 PICTURE = File(b"a picture" * 100)
 UNKNOWN = "019aa1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"

@@ -144,14 +144,15 @@ async def test_the_same_bytes_completed_twice_share_one_object(alice: UploadClie
 
 
 async def test_a_dead_process_loses_its_lease(make_platform: MakePlatform) -> None:
-    async with make_platform(settings_changes={"confirm_wait_seconds": 0}) as platform:
+    async with make_platform(settings_changes={"confirm_answer_seconds": 1}) as platform:
         alice = platform.user()
         ticket = await alice.begin(PICTURE)
         lease = "lease_owner = gen_random_uuid(), lease_until = now() + interval '{}'"
         await platform.change(ticket["media_id"], lease.format("1 hour"))
         busy = await alice.confirm(ticket["media_id"])
-        assert busy.status_code == 409
-        assert busy.json()["type"] == "urn:mediabucket:problem:confirm-in-progress"
+        assert busy.status_code == 202
+        assert busy.headers["retry-after"] == "2"
+        assert busy.json()["status"] == "pending"
         await platform.change(ticket["media_id"], lease.format("-1 second"))
         assert (await alice.confirm(ticket["media_id"])).status_code == 200
 
