@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -9,8 +10,8 @@ import pytest
 
 from mediabucket_api.connection import StoreConnection
 from mediabucket_s3.admin import BucketAdmin
-from mediabucket_s3.errors import InvalidRequest, ObjectMissing
-from mediabucket_s3.objects import BucketObjects
+from mediabucket_s3.errors import InvalidRequest, ObjectMissing, StoreUnavailable
+from mediabucket_s3.objects import BucketObjects, UploadedPart
 from mediabucket_s3.presign import Presigner
 
 KEY = "pending/019aa1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"
@@ -29,10 +30,21 @@ def presigner(bucket: BucketAdmin, connection: StoreConnection) -> Presigner:
 
 
 def put(
-    presigner: Presigner, http: httpx.Client, upload_id: str, content: bytes, *, number: int = 1, **signed: Any
+    presigner: Presigner,
+    http: httpx.Client,
+    upload_id: str,
+    content: bytes,
+    *,
+    number: int = 1,
+    sha256: bytes | None = None,
 ) -> httpx.Response:
     request = presigner.put_part(
-        KEY, upload_id=upload_id, part_number=number, content_length=len(CONTENT), expires_in=60, **signed
+        KEY,
+        upload_id=upload_id,
+        part_number=number,
+        content_length=len(CONTENT),
+        checksum_sha256=sha256,
+        expires_in=60,
     )
     return http.put(request.url, content=content, headers=request.headers)
 
@@ -64,11 +76,11 @@ async def test_the_checksum_of_a_part_is_enforced(
     objects: BucketObjects, presigner: Presigner, http: httpx.Client, sha256: bool
 ) -> None:
     upload_id = await objects.create_multipart_upload(KEY, "video/mp4", sha256=sha256)
-    signed = {"checksum_sha256": hashlib.sha256(CONTENT).digest()}
-    refused = put(presigner, http, upload_id, CONTENT[::-1], **signed)
+    signed = hashlib.sha256(CONTENT).digest()
+    refused = put(presigner, http, upload_id, CONTENT[::-1], sha256=signed)
     assert (refused.status_code, "BadDigest" in refused.text) == (400, True)
     assert [part async for part in objects.list_parts(KEY, upload_id)] == []
-    assert put(presigner, http, upload_id, CONTENT, **signed).status_code == 200
+    assert put(presigner, http, upload_id, CONTENT, sha256=signed).status_code == 200
 
 
 async def test_seaweedfs_wants_checksums_named_that_it_does_not_list(
@@ -76,7 +88,7 @@ async def test_seaweedfs_wants_checksums_named_that_it_does_not_list(
 ) -> None:
     """Why `tells_part_checksums` is asked. When this fails, SeaweedFS has learned it."""
     upload_id = await objects.create_multipart_upload(KEY, "video/mp4", sha256=True)
-    put(presigner, http, upload_id, CONTENT, checksum_sha256=hashlib.sha256(CONTENT).digest())
+    put(presigner, http, upload_id, CONTENT, sha256=hashlib.sha256(CONTENT).digest())
     parts = [part async for part in objects.list_parts(KEY, upload_id)]
     assert parts[0].sha256 is None
     assert not await objects.tells_part_checksums(KEY, upload_id)
@@ -116,8 +128,29 @@ class Answering:
 
     def __init__(self, **answer: Any) -> None:
         self.answer = answer
-        self.asked: list[dict[str, Any]] = []
+        self.asked: dict[str, Any] = {}
 
     async def complete_multipart_upload(self, **arguments: Any) -> dict[str, Any]:
-        self.asked.append(arguments)
+        self.asked = arguments
         return self.answer
+
+
+async def test_parts_are_named_with_the_checksums_that_the_store_has_listed() -> None:
+    """AWS refuses to complete an upload with checksums otherwise."""
+    client = Answering(ETag='"e"')
+    parts = [
+        UploadedPart(1, 5, "one", "checksum=", datetime.now(UTC)),
+        UploadedPart(2, 5, "two", None, datetime.now(UTC)),
+    ]
+    await BucketObjects(client, "bucket").complete_multipart_upload(KEY, "upload", parts)
+    assert client.asked["MultipartUpload"] == {
+        "Parts": [
+            {"PartNumber": 1, "ETag": '"one"', "ChecksumSHA256": "checksum="},
+            {"PartNumber": 2, "ETag": '"two"'},
+        ]
+    }
+
+
+async def test_an_answer_without_an_etag_says_that_nothing_was_completed() -> None:
+    with pytest.raises(StoreUnavailable):
+        await BucketObjects(Answering(), "bucket").complete_multipart_upload(KEY, "upload", [])

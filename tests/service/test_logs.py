@@ -199,6 +199,9 @@ async def test_all_that_a_request_logs_has_its_id_even_a_bug(
                 bug = await http.get("/api/media", headers=alice.headers | {"X-Request-ID": "a-bug"})
             finally:
                 await platform.database.execute("ALTER TABLE hidden RENAME TO media_files", {})
+        # The server logs a bug once more after it has answered.
+        service.terminate()
+        await asyncio.to_thread(service.process.wait, 20)
     assert (answer.status_code, answer.json()["request_id"]) == (503, "the-store-is-away")
     told = [line for line in service.lines() if line.get("request_id") == "the-store-is-away"]
     assert {line["logger"] for line in told} == {"mediabucket_service.problems", "mediabucket_service.access"}

@@ -117,7 +117,7 @@ async def test_idle_connections_and_a_dead_database_do_not_hold_it_up(
             service.terminate()
             started = time.monotonic()
             assert await ended(service) == 0
-            assert time.monotonic() - started < 8
+            assert time.monotonic() - started < 15
 
 
 async def test_a_request_that_takes_too_long_is_given_up(
@@ -134,7 +134,7 @@ async def test_a_request_that_takes_too_long_is_given_up(
             service.terminate()
             started = time.monotonic()
             assert await ended(service) == 0
-            assert time.monotonic() - started < 5
+            assert time.monotonic() - started < 15
             answer = await confirm
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
     assert answer.json()["dependency"] == "service"

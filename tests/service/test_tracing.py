@@ -102,9 +102,9 @@ async def test_a_receiver_that_fails_disturbs_nobody(
                 for _ in range(20):
                     started = time.monotonic()
                     assert (await service.user(http).call("GET", "/api/media")).status_code == 200
-                    assert time.monotonic() - started < 1
+                    assert time.monotonic() - started < 5
                     await asyncio.sleep(0.03)
-            assert await ended(service) < 6
+            assert await ended(service) < 10
         assert failing.posts > 0 or receiver == "refuses"
 
 
