@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import binascii
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -188,11 +188,11 @@ class BucketObjects:
     async def versions(self, prefix: str) -> AsyncIterator[ObjectVersion]:
         """All versions and delete markers with this prefix; on a store without versions: its objects."""
         try:
-            async for page in self._pages("ListObjectVersions", "list_object_versions", prefix):
-                for entry in page.get("Versions", []):
-                    yield ObjectVersion(entry["Key"], entry.get("VersionId"), entry["Size"])
-                for entry in page.get("DeleteMarkers", []):
-                    yield ObjectVersion(entry["Key"], entry.get("VersionId"), 0, is_delete_marker=True)
+            async for page in self._pages("ListObjectVersions", "list_object_versions", prefix, Prefix=prefix):
+                for version in _versions(page):
+                    # They are listed to be deleted: a list of everything must never get that far.
+                    if version.key.startswith(prefix):
+                        yield version
         except NotImplementedByStore:
             async for found in self.list(prefix):
                 yield ObjectVersion(found.key, None, found.size)
@@ -330,6 +330,13 @@ def _whole_sha256(answer: dict[str, Any]) -> bytes | None:
     except binascii.Error:
         return None
     return digest if len(digest) == _SHA256_BYTES else None
+
+
+def _versions(page: dict[str, Any]) -> Iterator[ObjectVersion]:
+    for entry in page.get("Versions", []):
+        yield ObjectVersion(entry["Key"], entry.get("VersionId"), entry["Size"])
+    for entry in page.get("DeleteMarkers", []):
+        yield ObjectVersion(entry["Key"], entry.get("VersionId"), 0, is_delete_marker=True)
 
 
 def _named_part(part: UploadedPart) -> dict[str, Any]:
