@@ -41,6 +41,7 @@ from starlette.exceptions import HTTPException
 
 from mediabucket_s3 import errors as s3
 from mediabucket_service.documents import DOCUMENTS_UNAVAILABLE
+from mediabucket_service.nosniff import NOSNIFF
 from mediabucket_service.wording import BAD_BODY, field_error
 
 logger = logging.getLogger(__name__)
@@ -277,7 +278,10 @@ def problem_for_validation(error: RequestValidationError) -> MalformedRequest:
 
 def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
     return JSONResponse(
-        problem.body(), problem.status, headers={**(headers or {}), **problem.headers}, media_type=CONTENT_TYPE
+        problem.body(),
+        problem.status,
+        headers={**(headers or {}), **NOSNIFF, **problem.headers},
+        media_type=CONTENT_TYPE,
     )
 
 

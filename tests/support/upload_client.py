@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import jwt
+from sample_files import dressed
 
 JWT_SECRET = "a secret for tests that is long enough"
 
@@ -18,11 +19,16 @@ def make_token(user: str, secret: str = JWT_SECRET, **claims: Any) -> str:
 
 @dataclass(frozen=True)
 class File:
-    """A file that a user wants to upload."""
+    """A file that a user wants to upload. Unless `as_is`, its content is made to begin as its type does."""
 
     content: bytes
     name: str = "picture.png"
     mime_type: str = "image/png"
+    as_is: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.as_is:
+            object.__setattr__(self, "content", dressed(self.content, self.mime_type))
 
     @property
     def sha256(self) -> str:

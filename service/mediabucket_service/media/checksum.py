@@ -10,6 +10,7 @@ from uuid import UUID
 from mediabucket_s3.errors import AccessDenied, InvalidRequest, NotImplementedByStore
 from mediabucket_s3.objects import BucketObjects, ObjectHead
 from mediabucket_service.media.keys import pending_key, verified_key
+from mediabucket_service.media.sniffing import HEAD_BYTES
 
 logger = logging.getLogger(__name__)
 
@@ -18,11 +19,15 @@ KeepLease = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True)
 class HashedObject:
-    """An object whose SHA-256 is known. It is these bytes only as long as it has this ETag."""
+    """An object whose SHA-256 is known. It is these bytes only as long as it has this ETag.
+
+    `head`: its first HEAD_BYTES, when they came by on the way.
+    """
 
     key: str
     etag: str
     sha256: bytes
+    head: bytes | None = None
 
 
 class ChecksumReader:
@@ -45,7 +50,7 @@ class ChecksumReader:
             copy = await self._hashed_copy(media_id, head)
             if copy is not None:
                 return copy
-        return HashedObject(head.key, head.etag, await self._streamed(head, keep_lease))
+        return await self._streamed(head, keep_lease)
 
     async def _hashed_copy(self, media_id: UUID, head: ObjectHead) -> HashedObject | None:
         destination = verified_key(media_id)
@@ -62,10 +67,12 @@ class ChecksumReader:
             return None
         return HashedObject(copy.key, copy.etag, copy.sha256)
 
-    async def _streamed(self, head: ObjectHead, keep_lease: KeepLease) -> bytes:
+    async def _streamed(self, head: ObjectHead, keep_lease: KeepLease) -> HashedObject:
         digest = hashlib.sha256()
+        first_bytes = b""
         async for chunk in self._objects.stream(head.key, if_match=head.etag):
             # A thread, because a megabyte takes a millisecond in which no other request would move.
             await asyncio.to_thread(digest.update, chunk)
+            first_bytes += chunk[: HEAD_BYTES - len(first_bytes)]
             await keep_lease()
-        return digest.digest()
+        return HashedObject(head.key, head.etag, digest.digest(), first_bytes)
