@@ -65,10 +65,19 @@ class UploadClient:
         return await self.call("POST", "/api/media/upload/initiate", file.announcement(**changes))
 
     async def put(
-        self, ticket: dict[str, Any], content: bytes, headers: dict[str, str] | None = None
+        self,
+        ticket: dict[str, Any],
+        content: bytes,
+        headers: dict[str, str] | None = None,
+        *,
+        as_is: bool = False,
     ) -> httpx.Response:
-        """PUT to the store, as the browser's fetch does: Content-Type and what the ticket says."""
-        return await self.store.put(ticket["upload_url"], content=content, headers=headers or ticket["headers"])
+        """PUT to the store, as the browser's fetch does: Content-Type and what the ticket says.
+
+        Unless `as_is`, the content is made to begin as its type does, as that of a File is.
+        """
+        sent = content if as_is else dressed(content, ticket["headers"]["Content-Type"])
+        return await self.store.put(ticket["upload_url"], content=sent, headers=headers or ticket["headers"])
 
     async def confirm(self, media_id: str) -> httpx.Response:
         return await self.call("POST", f"/api/media/{media_id}/confirm")
@@ -90,7 +99,7 @@ class UploadClient:
         answer = await self.initiate(file)
         assert answer.status_code == 200, answer.text
         ticket: dict[str, Any] = answer.json()
-        stored = await self.put(ticket, file.content)
+        stored = await self.put(ticket, file.content, as_is=True)
         assert stored.status_code == 200, stored.text
         return ticket
 
