@@ -157,6 +157,22 @@ class BucketObjects:
             while chunk := await self._next_chunk(key, body):
                 yield chunk
 
+    async def read_head(self, key: str, *, if_match: str, length: int) -> bytes:
+        """The first `length` bytes of the object, all of one that has no more, of the state that `if_match` names.
+
+        Raises PreconditionFailed, ObjectMissing, and StoreUnavailable when the connection breaks on the way.
+        """
+        with translated_s3_errors("GetObject", key):
+            answer = await self._client.get_object(
+                Bucket=self.bucket, Key=key, IfMatch=_quoted(if_match), Range=f"bytes=0-{length - 1}"
+            )
+            head = b""
+            # A store that ignores Range answers with the whole object.
+            async with answer["Body"] as body:
+                while len(head) < length and (chunk := await body.read(length - len(head))):
+                    head += chunk
+        return head
+
     async def _next_chunk(self, key: str, body: Any) -> bytes:
         with translated_s3_errors("GetObject", key):
             async with asyncio.timeout(CHUNK_SECONDS):

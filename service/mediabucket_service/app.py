@@ -48,6 +48,7 @@ from mediabucket_service.messages.repository import MessageRepository
 from mediabucket_service.messages.repository_mongodb import MongoMessageRepository
 from mediabucket_service.messages.repository_postgresql import PostgresMessageRepository
 from mediabucket_service.metrics import Metrics
+from mediabucket_service.nosniff import NoSniff
 from mediabucket_service.pages import install_pages
 from mediabucket_service.problems import install_problem_handlers
 from mediabucket_service.rate_limit import RateLimiter, forget_full
@@ -115,6 +116,7 @@ def create_app(settings: Settings, connection: BucketConnection) -> FastAPI:
     app.add_middleware(BodyLimit)
     allow_origins(app, connection.spec.cors)
     metrics.install(app)
+    app.add_middleware(NoSniff)
     routers = (
         media_endpoints.router,
         part_endpoints.router,

@@ -42,6 +42,7 @@ from starlette.exceptions import HTTPException
 
 from mediabucket_s3 import errors as s3
 from mediabucket_service.documents import DOCUMENTS_UNAVAILABLE
+from mediabucket_service.nosniff import NOSNIFF
 from mediabucket_service.request_context import current_request
 from mediabucket_service.wording import BAD_BODY, field_error
 
@@ -286,7 +287,8 @@ def problem_for_validation(error: RequestValidationError) -> MalformedRequest:
 def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
     context = current_request()
     body = problem.body() | ({} if context is None else {"request_id": context.request_id})
-    return JSONResponse(body, problem.status, headers={**(headers or {}), **problem.headers}, media_type=CONTENT_TYPE)
+    told = {**(headers or {}), **NOSNIFF, **problem.headers}
+    return JSONResponse(body, problem.status, headers=told, media_type=CONTENT_TYPE)
 
 
 def install_problem_handlers(app: FastAPI) -> None:

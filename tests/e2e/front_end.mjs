@@ -17,6 +17,7 @@ export async function uploadAndSend(API, token, file, { conversation_id, content
 export async function story(API, token, conversation_id) {
   const bytes = new Uint8Array(1_500_000);
   for (let start = 0; start < bytes.length; start += 65_536) crypto.getRandomValues(bytes.subarray(start, start + 65_536));
+  bytes.set([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
   const file = new File([bytes], 'Füße 🎉 (1).png', { type: 'image/png' });
   const message = { conversation_id, content: 'look!', message_type: 'image' };
   const first = await uploadAndSend(API, token, file, message);
@@ -35,7 +36,7 @@ export async function story(API, token, conversation_id) {
 }
 
 // How the API and the store answer this origin: a status, or the error that the browser hides behind.
-export async function attempts(API, token, upload_url, text) {
+export async function attempts(API, token, upload_url, bytes) {
   const outcome = async (...request) => {
     try {
       return (await fetch(...request)).status;
@@ -45,6 +46,6 @@ export async function attempts(API, token, upload_url, text) {
   };
   return {
     api: await outcome(API + '/api/media', { headers: { Authorization: `Bearer ${token}` } }),
-    store: await outcome(upload_url, { method: 'PUT', headers: { 'Content-Type': 'image/png' }, body: text }),
+    store: await outcome(upload_url, { method: 'PUT', headers: { 'Content-Type': 'image/png' }, body: new Uint8Array(bytes) }),
   };
 }

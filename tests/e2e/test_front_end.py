@@ -25,7 +25,8 @@ STORY = {
     "type": "image/png",
 }
 README_FILE = File(b"as the README says", "readme.png")
-A_FILE = f"new File([{README_FILE.content.decode()!r}], {README_FILE.name!r}, {{type: {README_FILE.mime_type!r}}})"
+README_BYTES = f"new Uint8Array({list(README_FILE.content)})"
+A_FILE = f"new File([{README_BYTES}], {README_FILE.name!r}, {{type: {README_FILE.mime_type!r}}})"
 
 
 def run_in_node(node: str, script: str) -> Any:
@@ -112,8 +113,10 @@ def confirmed(product: DevelopmentPlatform, token: str, media_id: str) -> dict[s
 def attempts(page: Page, product: DevelopmentPlatform, text: str) -> tuple[Any, str]:
     """How API and store answer a page, and what became of the upload that it tried."""
     token = product.token("attempts")
-    ticket = announced(product, token, File(text.encode()))
-    outcome = page.evaluate(imported("/front_end.mjs", "attempts", product.api_url, token, ticket["upload_url"], text))
+    file = File(text.encode())
+    ticket = announced(product, token, file)
+    arguments = (product.api_url, token, ticket["upload_url"], list(file.content))
+    outcome = page.evaluate(imported("/front_end.mjs", "attempts", *arguments))
     media = confirmed(product, token, ticket["media_id"])
     return outcome, media.get("type", media["status"])
 

@@ -115,6 +115,15 @@ async def test_a_copy_can_be_given_another_type_and_disposition(objects: BucketO
     assert (raw["ContentType"], raw["ContentDisposition"]) == ("image/png", "attachment")
 
 
+async def test_a_copy_with_another_type_keeps_bytes_and_checksum(objects: BucketObjects, client: Any) -> None:
+    await put_with_sha256(client, objects.bucket, "pending/a")
+    source = await objects.head("pending/a")
+    etag = await objects.copy("pending/a", "uploads/a", if_match=source.etag, content_type="image/png")
+    copy = await objects.head("uploads/a")
+    assert (copy.etag, copy.size, copy.content_type) == (etag, source.size, "image/png")
+    assert copy.sha256 == hashlib.sha256(CONTENT).digest()
+
+
 async def test_a_disposition_that_the_store_would_silently_drop_is_refused(objects: BucketObjects) -> None:
     with pytest.raises(ValueError, match="content_type"):
         await objects.copy("a", "b", if_match="e", content_disposition="attachment")
@@ -184,6 +193,23 @@ async def test_an_object_that_changed_is_not_streamed(objects: BucketObjects) ->
 async def test_a_missing_object_is_not_streamed(objects: BucketObjects) -> None:
     with pytest.raises(ObjectMissing):
         await anext(objects.stream("missing", if_match="0" * 32))
+
+
+@pytest.mark.parametrize("length", [1, 9, len(CONTENT), len(CONTENT) + 1, 65_536])
+async def test_a_head_is_the_first_bytes_or_all(objects: BucketObjects, length: int) -> None:
+    await objects.put("a", CONTENT, "text/plain")
+    etag = (await objects.head("a")).etag
+    assert await objects.read_head("a", if_match=etag, length=length) == CONTENT[:length]
+
+
+async def test_the_head_of_an_object_that_changed_or_is_gone_is_not_read(objects: BucketObjects) -> None:
+    await objects.put("a", CONTENT, "text/plain")
+    etag = (await objects.head("a")).etag
+    await objects.put("a", b"other bytes", "text/plain")
+    with pytest.raises(PreconditionFailed):
+        await objects.read_head("a", if_match=etag, length=9)
+    with pytest.raises(ObjectMissing):
+        await objects.read_head("missing", if_match=etag, length=9)
 
 
 async def test_deleting_twice_is_no_error(objects: BucketObjects) -> None:

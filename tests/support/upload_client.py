@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import jwt
+from sample_files import dressed
 
 JWT_SECRET = "a secret for tests that is long enough"
 
@@ -18,11 +19,16 @@ def make_token(user: str, secret: str = JWT_SECRET, **claims: Any) -> str:
 
 @dataclass(frozen=True)
 class File:
-    """A file that a user wants to upload."""
+    """A file that a user wants to upload. Unless `as_is`, its content is made to begin as its type does."""
 
     content: bytes
     name: str = "picture.png"
     mime_type: str = "image/png"
+    as_is: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.as_is:
+            object.__setattr__(self, "content", dressed(self.content, self.mime_type))
 
     @property
     def sha256(self) -> str:
@@ -59,10 +65,19 @@ class UploadClient:
         return await self.call("POST", "/api/media/upload/initiate", file.announcement(**changes))
 
     async def put(
-        self, ticket: dict[str, Any], content: bytes, headers: dict[str, str] | None = None
+        self,
+        ticket: dict[str, Any],
+        content: bytes,
+        headers: dict[str, str] | None = None,
+        *,
+        as_is: bool = False,
     ) -> httpx.Response:
-        """PUT to the store, as the browser's fetch does: Content-Type and what the ticket says."""
-        return await self.store.put(ticket["upload_url"], content=content, headers=headers or ticket["headers"])
+        """PUT to the store, as the browser's fetch does: Content-Type and what the ticket says.
+
+        Unless `as_is`, the content is made to begin as its type does, as that of a File is.
+        """
+        sent = content if as_is else dressed(content, ticket["headers"]["Content-Type"])
+        return await self.store.put(ticket["upload_url"], content=sent, headers=headers or ticket["headers"])
 
     async def confirm(self, media_id: str) -> httpx.Response:
         return await self.call("POST", f"/api/media/{media_id}/confirm")
@@ -84,7 +99,7 @@ class UploadClient:
         answer = await self.initiate(file)
         assert answer.status_code == 200, answer.text
         ticket: dict[str, Any] = answer.json()
-        stored = await self.put(ticket, file.content)
+        stored = await self.put(ticket, file.content, as_is=True)
         assert stored.status_code == 200, stored.text
         return ticket
 

@@ -12,7 +12,7 @@ import httpx
 
 from mediabucket_api.constants import PENDING_PREFIX, UPLOADS_PREFIX
 from mediabucket_cli.demo_story.client import CheckFailed, DemoUser, announcement, check
-from mediabucket_cli.demo_story.files import DemoFile
+from mediabucket_cli.demo_story.files import DemoFile, png
 
 # How long an abandoned upload lives once the demo has shortened it, in seconds.
 SHORT_LIFE = 2
@@ -212,7 +212,7 @@ def run_step(step: Step) -> Outcome:
 
 
 def _throwaway(name: str) -> DemoFile:
-    return DemoFile(name, "image/png", os.urandom(2000))
+    return DemoFile(name, "image/png", png(16, 16) + os.urandom(2000))
 
 
 def _eventually(holds: Callable[[], bool], sentence: str, explain: Callable[[], object] = str) -> None:

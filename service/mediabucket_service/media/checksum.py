@@ -10,17 +10,22 @@ from uuid import UUID
 from mediabucket_s3.errors import AccessDenied, InvalidRequest, NotImplementedByStore
 from mediabucket_s3.objects import BucketObjects, ObjectHead
 from mediabucket_service.media.keys import pending_key, verified_key
+from mediabucket_service.media.sniffing import HEAD_BYTES
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class HashedObject:
-    """An object whose SHA-256 is known. It is these bytes only as long as it has this ETag."""
+    """An object whose SHA-256 is known. It is these bytes only as long as it has this ETag.
+
+    `head`: its first HEAD_BYTES, when they came by on the way.
+    """
 
     key: str
     etag: str
     sha256: bytes
+    head: bytes | None = None
 
 
 class ChecksumReader:
@@ -43,7 +48,7 @@ class ChecksumReader:
             copy = await self._hashed_copy(media_id, head)
             if copy is not None:
                 return copy
-        return HashedObject(head.key, head.etag, await self._streamed(head))
+        return await self._streamed(head)
 
     async def _hashed_copy(self, media_id: UUID, head: ObjectHead) -> HashedObject | None:
         destination = verified_key(media_id)
@@ -62,11 +67,13 @@ class ChecksumReader:
             return None
         return HashedObject(copy.key, copy.etag, copy.sha256)
 
-    async def _streamed(self, head: ObjectHead) -> bytes:
+    async def _streamed(self, head: ObjectHead) -> HashedObject:
         digest = hashlib.sha256()
+        first_bytes = b""
         # Closed at once when the verification is cancelled: its connection is then free for others.
         async with aclosing(self._objects.stream(head.key, if_match=head.etag)) as chunks:
             async for chunk in chunks:
                 # A thread, because a megabyte takes a millisecond in which no other request would move.
                 await asyncio.to_thread(digest.update, chunk)
-        return digest.digest()
+                first_bytes += chunk[: HEAD_BYTES - len(first_bytes)]
+        return HashedObject(head.key, head.etag, digest.digest(), first_bytes)

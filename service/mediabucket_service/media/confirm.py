@@ -1,9 +1,10 @@
 """Confirm: prove that the bytes are those announced, publish them once, and only then say so.
 
-The steps are lease, assemble the parts of a multipart upload, HEAD, size and type, SHA-256, copy, finish, clean up.
-They run in a task of their own, which goes on when the request has been told to ask again. The process may die between
-any two of them: the lease runs out, and the next try starts again from the bytes under `pending/`. It publishes to the
-same key, so that a copy made by a dead process is overwritten by the same bytes or removed with the failed upload.
+The steps are lease, assemble the parts of a multipart upload, HEAD, size and type, SHA-256, a look at the first bytes,
+copy, finish, clean up. They run in a task of their own, which goes on when the request has been told to ask again. The
+process may die between any two of them: the lease runs out, and the next try starts again from the bytes under
+`pending/`. It publishes to the same key, so that a copy made by a dead process is overwritten by the same bytes or
+removed with the failed upload.
 """
 
 import asyncio
@@ -17,7 +18,8 @@ from uuid import UUID, uuid4
 from mediabucket_s3.errors import ObjectMissing, PreconditionFailed, S3Error
 from mediabucket_s3.objects import BucketObjects, ObjectHead
 from mediabucket_service.media.checksum import ChecksumReader, HashedObject
-from mediabucket_service.media.keys import pending_key, verified_key
+from mediabucket_service.media.inspection import inspect
+from mediabucket_service.media.keys import pending_key, served_headers, verified_key
 from mediabucket_service.media.models import MediaFile, MediaStatus
 from mediabucket_service.media.multipart import MultipartUploads
 from mediabucket_service.media.repository import DuplicatePublished, MediaRepository
@@ -116,7 +118,11 @@ class Confirmation:
             _check_declaration(file, head)
             verified = await self._checksums.read(file.media_id, head)
             _check_checksum(file, verified)
-            etag = await self._objects.copy(verified.key, file.file_path, if_match=verified.etag, size=head.size)
+            await self._check_first_bytes(file, verified)
+            served = served_headers(file.file_name, file.mime_type)
+            etag = await self._objects.copy(
+                verified.key, file.file_path, if_match=verified.etag, size=head.size, **served
+            )
         except ObjectMissing as error:
             raise UploadMissing(
                 "the bytes have not arrived: PUT them to upload_url, then confirm again", retry_after=1
@@ -125,6 +131,14 @@ class Confirmation:
         self._metrics.completed(file.media_type)
         await self._discard(pending_key(file.media_id), verified_key(file.media_id))
         return completed
+
+    async def _check_first_bytes(self, file: MediaFile, verified: HashedObject) -> None:
+        """Raises _Mismatch, else notes the measures in `file`, which `_finish` writes."""
+        found = await inspect(self._objects, verified, file)
+        if found.disagreement is not None:
+            raise _Mismatch(found.disagreement)
+        file.width, file.height = found.measures.width, found.measures.height
+        file.duration_seconds = found.measures.duration_seconds
 
     async def _finish(self, file: MediaFile, etag: str) -> MediaFile:
         try:

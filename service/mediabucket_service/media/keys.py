@@ -3,6 +3,7 @@
 import hashlib
 import re
 from datetime import UTC, datetime
+from typing import TypedDict
 from urllib.parse import quote
 from uuid import UUID
 
@@ -11,8 +12,23 @@ from mediabucket_service.media.models import MediaType
 
 _PLAIN_USER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PLAIN_EXTENSION = re.compile(r"[a-z0-9]{1,8}")
-# What a browser renders without running anything; all else is offered for download.
-_INLINE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "application/pdf"})
+# What a browser renders without running anything, beside sound and film; all else is offered for download.
+_INLINE_TYPES = frozenset(
+    {f"image/{name}" for name in ("jpeg", "png", "apng", "gif", "webp", "avif", "heic", "heif", "bmp")}
+    | {"application/pdf"}
+)
+# What a browser would run in the origin that serves it: pages, and what is XML or JavaScript under any name.
+_ACTIVE = re.compile(
+    r"(text|application)/(html|xml|xsl|(x-)?(java|ecma|j|live)script[\d.]*|mathml|hta|x-shockwave-flash|x-mimearchive)"
+    r"|.*\+xml|multipart/.*|message/.*"
+)
+
+
+class ServedHeaders(TypedDict):
+    """How the bytes of a media are to be answered, whoever serves them."""
+
+    content_type: str
+    content_disposition: str
 
 
 def pending_key(media_id: UUID) -> str:
@@ -49,10 +65,26 @@ def media_type_of(mime_type: str) -> MediaType:
     return MediaType(family) if family in ("image", "video", "audio") else MediaType.DOCUMENT
 
 
+def served_headers(file_name: str, mime_type: str) -> ServedHeaders:
+    """Type and disposition of a download: for signed URLs, and for the published object itself, which a CDN serves.
+
+    Nobody but this API can send `X-Content-Type-Options: nosniff`: S3 has no such parameter of a signed GET and no such
+    metadata. So what a browser would run is served as application/octet-stream, which none runs or renders, and the
+    types that are shown inline are those whose first bytes confirm has looked at.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    """
+    active = _ACTIVE.fullmatch(mime_type) is not None
+    return ServedHeaders(
+        content_type="application/octet-stream" if active else mime_type,
+        content_disposition=content_disposition(file_name, mime_type),
+    )
+
+
 def content_disposition(file_name: str, mime_type: str) -> str:
     """How a browser treats a download: RFC 6266 with the file name as RFC 8187 `filename*`."""
     inline = mime_type in _INLINE_TYPES or mime_type.startswith(("video/", "audio/"))
-    return f"{'inline' if inline else 'attachment'}; filename*=UTF-8''{quote(file_name, safe='')}"
+    shown = inline and _ACTIVE.fullmatch(mime_type) is None
+    return f"{'inline' if shown else 'attachment'}; filename*=UTF-8''{quote(file_name, safe='')}"
 
 
 def _user_segment(user_id: str) -> str:

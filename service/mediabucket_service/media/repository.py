@@ -115,7 +115,8 @@ class MediaRepository:
             row = await self._database.fetch_one(
                 "UPDATE media_files SET status = 'completed', confirmed_at = now(), etag = %(etag)s,"
                 " cdn_url = %(cdn_url)s, file_size = %(file_size)s, mime_type = %(mime_type)s,"
-                " media_type = %(media_type)s, lease_until = NULL, lease_owner = NULL"
+                " media_type = %(media_type)s, width = %(width)s, height = %(height)s,"
+                " duration_seconds = %(duration_seconds)s, lease_until = NULL, lease_owner = NULL"
                 " WHERE media_id = %(media_id)s AND status = 'pending' AND lease_owner = %(owner)s"
                 f" RETURNING {_COLUMNS}",
                 {
@@ -126,6 +127,9 @@ class MediaRepository:
                     "file_size": file.file_size,
                     "mime_type": file.mime_type,
                     "media_type": file.media_type,
+                    "width": file.width,
+                    "height": file.height,
+                    "duration_seconds": file.duration_seconds,
                 },
             )
         except UniqueViolation as error:
@@ -138,12 +142,14 @@ class MediaRepository:
         The share lock makes a delete of that row wait, so that its object cannot vanish in between.
         """
         row = await self._database.fetch_one(
-            "WITH original AS (SELECT media_id, file_path, etag, cdn_url, file_size FROM media_files"
+            "WITH original AS (SELECT media_id, file_path, etag, cdn_url, file_size,"
+            "  width, height, duration_seconds FROM media_files"
             "  WHERE bucket = %(bucket)s AND uploaded_by = %(uploaded_by)s AND checksum = %(checksum)s"
             "  AND status = 'completed' AND duplicate_of IS NULL AND media_id <> %(media_id)s FOR SHARE)"
             " UPDATE media_files SET status = 'completed', confirmed_at = now(), duplicate_of = original.media_id,"
             " file_path = original.file_path, etag = original.etag, cdn_url = original.cdn_url,"
-            " file_size = original.file_size, lease_until = NULL, lease_owner = NULL"
+            " file_size = original.file_size, width = original.width, height = original.height,"
+            " duration_seconds = original.duration_seconds, lease_until = NULL, lease_owner = NULL"
             " FROM original WHERE media_files.media_id = %(media_id)s AND status = 'pending'"
             f" AND lease_owner = %(owner)s RETURNING {_qualified(_COLUMNS)}",
             {

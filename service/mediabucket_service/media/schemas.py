@@ -170,6 +170,13 @@ class MediaView(BaseModel):
     uploaded_by: str
     uploaded_at: datetime
     confirmed_at: datetime | None = None
+    width: int | None = Field(
+        default=None, description="pixels, as shown; null when the file's beginning does not tell"
+    )
+    height: int | None = Field(
+        default=None, description="pixels, as shown; null when the file's beginning does not tell"
+    )
+    duration_seconds: float | None = Field(default=None, description="null when the file's beginning does not tell")
     expires_at: datetime | None = Field(default=None, description="when a pending upload is given up")
     failure: str | None = None
     metadata: dict[str, str] = Field(default_factory=dict)

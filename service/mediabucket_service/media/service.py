@@ -120,6 +120,9 @@ class MediaService:
                     "uploaded_by",
                     "uploaded_at",
                     "confirmed_at",
+                    "width",
+                    "height",
+                    "duration_seconds",
                 }
             ),
             status=MediaStatus(file.status),

@@ -3,7 +3,7 @@
 from mediabucket_api.spec import MediaBucketSpec
 from mediabucket_s3.presign import Presigner
 from mediabucket_service.clock import Clock, utc_now
-from mediabucket_service.media.keys import content_disposition
+from mediabucket_service.media.keys import served_headers
 
 
 class MediaUrls:
@@ -26,7 +26,6 @@ class MediaUrls:
                 key,
                 expires_in=self._spec.uploads.url_ttl_seconds,
                 now=self._now(),
-                content_type=mime_type,
-                content_disposition=content_disposition(file_name, mime_type),
+                **served_headers(file_name, mime_type),
             ).url
         )

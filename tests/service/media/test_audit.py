@@ -47,7 +47,7 @@ async def test_every_disagreement_is_found_and_repaired(alice: UploadClient, pla
 
     remaining = {finding.kind for finding in (await audited(platform)).findings}
     assert remaining == ({FindingKind.OBJECT_DIFFERS} if repair else set(FindingKind))
-    assert (await alice.download(kept["url"])).content == b"media 0"
+    assert (await alice.download(kept["url"])).content == File(b"media 0").content
     assert (await alice.get(lost["media_id"])).json()["status"] == ("failed" if repair else "completed")
 
 
