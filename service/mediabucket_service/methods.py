@@ -3,22 +3,18 @@
 from typing import Final
 
 from fastapi import Request
-from starlette.routing import Match, Mount
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 METHODS: Final = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 STATIC_METHODS: Final = ("GET", "HEAD")
 
 
-def allowed_methods(request: Request) -> str:
-    """The value of `Allow`: the methods of all routes of this path, where a router knows only the first one's."""
-    if isinstance(request.scope.get("route"), Mount) or _is_mounted(request):
-        return ", ".join(STATIC_METHODS)
-    return ", ".join(method for method in METHODS if _answers(request, method))
-
-
-def _is_mounted(request: Request) -> bool:
-    scope = dict(request.scope)
-    return any(isinstance(route, Mount) and route.matches(scope)[0] != Match.NONE for route in request.app.router.routes)
+def allowed_methods(request: Request, refusal: HTTPException) -> str:
+    """The value of `Allow`: the methods of all routes of this path, of which the framework tells only the first's."""
+    # Only static files refuse a method without telling others.
+    answered = [method for method in METHODS if _answers(request, method)] if refusal.headers else STATIC_METHODS
+    return ", ".join(answered)
 
 
 def _answers(request: Request, method: str) -> bool:

@@ -302,7 +302,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     async def framework_refused(request: Request, error: HTTPException) -> JSONResponse:
         headers = error.headers
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            headers = {"Allow": allowed_methods(request)}
+            headers = {"Allow": allowed_methods(request, error)}
         return problem_response(_problem_for_http(error), headers)
 
     async def store_failed(_: Request, error: s3.S3Error) -> JSONResponse:
