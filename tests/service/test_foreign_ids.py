@@ -29,6 +29,7 @@ OWNED: dict[tuple[str, str], Any] = {
 }
 # What looks like an id but is nobody's property; each has a test of its own below, or the reason here.
 UNOWNED = {
+    ("DELETE /api/users/{sub}/media", "path.sub"): "test_other_users_are_for_administrators_only",
     ("GET /api/media", "query.cursor"): "test_a_foreign_cursor_lists_nothing_foreign",
     ("POST /api/messages/send", "body.client_message_id"): "test_a_foreign_client_message_id_answers_nothing_foreign",
     ("POST /api/messages/send", "body.conversation_id"): "conversations belong to the chat app, which knows their members",
@@ -137,6 +138,15 @@ async def test_a_foreign_checksum_says_nothing_about_the_file(platform: Platform
     assert known["exists"] is unknown["exists"] is False
     assert known.keys() == unknown.keys()
     assert known["media_id"] not in foreign.values()
+
+
+async def test_other_users_are_for_administrators_only(platform: Platform, foreign: dict[str, str]) -> None:
+    before = await everything_of_bob(platform)
+    answers = [await platform.user().call("DELETE", f"/api/users/{user}/media") for user in ("bob", "bOb", "alice")]
+    assert {answer.status_code for answer in answers} == {403}
+    assert len({answer.text for answer in answers}) == 1
+    assert await everything_of_bob(platform) == before
+    assert foreign["completed"] in str(before)
 
 
 async def everything_of_bob(platform: Platform) -> list[Any]:

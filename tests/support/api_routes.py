@@ -10,14 +10,15 @@ import httpx
 Field = tuple[str, Mapping[str, Any]]
 METHODS = frozenset({"get", "put", "post", "delete", "patch", "head", "options"})
 
-_ID = re.compile(r"(^|[._])(id|ids|key)(\[\])?$")
+_ID = re.compile(r"(^|[._])(id|ids|key|sub)(\[\])?$")
 
 
 @dataclass(frozen=True)
 class Route:
     """One call and the places of its fields that take a text, as `path.media_id`, `body.media_ids[]`, `body.map{}`.
 
-    `identifiers` are those whose text is an id: of the format uuid, or named `id`, `..._id`, `..._ids`, `..._key`.
+    `identifiers` are those whose text is an id: of the format uuid, or named `id`, `..._id`, `..._ids`,
+    `..._key`, `sub`.
     """
 
     method: str
