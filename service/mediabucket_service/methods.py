@@ -7,14 +7,13 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 METHODS: Final = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
-STATIC_METHODS: Final = ("GET", "HEAD")
 
 
 def allowed_methods(request: Request, refusal: HTTPException) -> str:
-    """The value of `Allow`: the methods of all routes of this path, of which the framework tells only the first's."""
-    # Only static files refuse a method without telling others.
-    answered = [method for method in METHODS if _answers(request, method)] if refusal.headers else STATIC_METHODS
-    return ", ".join(answered)
+    """The value of `Allow`: the methods of all routes of this path, where the framework tells only the first's."""
+    answered = [method for method in METHODS if _answers(request, method)]
+    # Of static files, which are no routes, the framework tells all.
+    return ", ".join(answered) or (refusal.headers or {}).get("Allow", "")
 
 
 def _answers(request: Request, method: str) -> bool:
