@@ -18,11 +18,12 @@ class Route:
     """One call and the places of its fields that take a text, as `path.media_id`, `body.media_ids[]`, `body.map{}`.
 
     `identifiers` are those whose text is an id: of the format uuid, or named `id`, `..._id`, `..._ids`,
-    `..._key`, `sub`.
+    `..._key`, `sub`. `takes_tokens`: whether the document says that a bearer token is needed.
     """
 
     method: str
     template: str
+    takes_tokens: bool
     texts: frozenset[str]
     identifiers: frozenset[str]
 
@@ -46,7 +47,7 @@ async def api_routes(http: httpx.AsyncClient) -> list[Route]:
 def _route(document: Mapping[str, Any], method: str, template: str, operation: Mapping[str, Any]) -> Route:
     texts = list(_texts(document, operation))
     identifiers = frozenset(place for place, schema in texts if schema.get("format") == "uuid" or _ID.search(place))
-    return Route(method.upper(), template, frozenset(place for place, _ in texts), identifiers)
+    return Route(method.upper(), template, "security" in operation, frozenset(place for place, _ in texts), identifiers)
 
 
 def _texts(document: Mapping[str, Any], operation: Mapping[str, Any]) -> Iterator[Field]:
