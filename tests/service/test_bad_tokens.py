@@ -31,6 +31,7 @@ NOW = int(time.time())
 RS256 = {"alg": "RS256", "kid": "rsa"}
 
 MALFORMED = "the token is malformed"
+OTHER_ISSUER = "the token was issued by somebody else than this service trusts"
 ALGORITHM = "the token is signed with an algorithm that this service does not accept"
 UNKNOWN_KEY = "the token is signed with an unknown key"
 SIGNATURE = "the signature of the token is wrong"
@@ -81,8 +82,8 @@ TOKENS: dict[str, tuple[str, str]] = {
     "expiry is a date": (owned(exp="2099-01-01"), MALFORMED),
     "not valid yet": (signed(nbf=NOW + 600), "the token is not valid yet"),
     "issued in the future": (signed(iat=NOW + 600), "the token is not valid yet"),
-    "wrong issuer": (signed(iss="https://evil.example"), "the token was issued by somebody else than this service trusts"),
-    "an issuer that begins alike": (signed(iss=f"{ISSUER}.evil.example"), "the token was issued by somebody else than this service trusts"),
+    "wrong issuer": (signed(iss="https://evil.example"), OTHER_ISSUER),
+    "an issuer that begins alike": (signed(iss=f"{ISSUER}.evil.example"), OTHER_ISSUER),
     "no issuer": (signed(iss=None), "the token has no iss claim"),
     "wrong audience": (signed(aud="other"), "the token was issued for another audience"),
     "other audiences": (signed(aud=["chat", "mail"]), "the token was issued for another audience"),
@@ -107,7 +108,8 @@ TOKENS: dict[str, tuple[str, str]] = {
     "kid is SQL": (signed(FOREIGN_KEY, kid="x' UNION SELECT 'key"), UNKNOWN_KEY),
     "kid is a list": (forged_by_owner({"alg": "RS256", "kid": ["rsa"]}, claims(), KEY), MALFORMED),
     "a key brought along": (
-        forged_by_owner({"alg": "RS256", "jwk": public_jwk(RSAAlgorithm, FOREIGN_KEY, "x")}, claims(), FOREIGN_KEY), UNKNOWN_KEY),
+        forged_by_owner({"alg": "RS256", "jwk": public_jwk(RSAAlgorithm, FOREIGN_KEY, "x")}, claims(), FOREIGN_KEY),
+        UNKNOWN_KEY),
     "a certificate brought along": (
         forged_by_owner(RS256 | {"x5u": "http://127.0.0.1:1/", "x5c": ["AAAA"]}, claims(), FOREIGN_KEY), SIGNATURE),
     "an unknown critical header": (forged_by_owner(RS256 | {"crit": ["magic"], "magic": 1}, claims(), KEY), MALFORMED),

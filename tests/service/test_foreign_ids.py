@@ -27,13 +27,14 @@ OWNED: dict[tuple[str, str], Any] = {
     ("DELETE /api/media/{media_id}", "path.media_id"): None,
     ("POST /api/messages/send", "body.media_ids[]"): {"conversation_id": "foreign", "content": "mine"},
 }
+CONVERSATION = "conversations belong to the chat app, which knows their members"
 # What looks like an id but is nobody's property; each has a test of its own below, or the reason here.
 UNOWNED = {
     ("DELETE /api/users/{sub}/media", "path.sub"): "test_other_users_are_for_administrators_only",
     ("GET /api/media", "query.cursor"): "test_a_foreign_cursor_lists_nothing_foreign",
     ("POST /api/messages/send", "body.client_message_id"): "test_a_foreign_client_message_id_answers_nothing_foreign",
-    ("POST /api/messages/send", "body.conversation_id"): "conversations belong to the chat app, which knows their members",
-    ("GET /api/messages", "query.conversation_id"): "conversations belong to the chat app, which knows their members",
+    ("POST /api/messages/send", "body.conversation_id"): CONVERSATION,
+    ("GET /api/messages", "query.conversation_id"): CONVERSATION,
 }  # fmt: skip
 STATES = ("pending", "arrived", "completed", "in use", "deleted", "failed", "expired")
 

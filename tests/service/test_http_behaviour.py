@@ -20,7 +20,10 @@ from mediabucket_service.settings import Settings
 
 INITIATE = "/api/media/upload/initiate"
 ORIGIN = "https://chat.example"
-FOREIGN = ["https://evil.example", "null", "https://chat.example.evil.example", "https://evilchat.example", "http://chat.example", "https://chat.example:8443", "HTTPS://CHAT.EXAMPLE/", ""]  # fmt: skip
+FOREIGN = [
+    "https://evil.example", "null", "https://chat.example.evil.example", "https://evilchat.example",
+    "http://chat.example", "https://chat.example:8443", "HTTPS://CHAT.EXAMPLE/", "",
+]  # fmt: skip
 ADDRESSES = [
     "/", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/web/page.js", "/api/media", INITIATE,
     f"{INITIATE}/batch", f"/api/media/{uuid.UUID(int=7)}", f"/api/media/{uuid.UUID(int=7)}/confirm",

@@ -105,9 +105,9 @@ async def attack(platform: Platform, route: str, place: str, text: str) -> httpx
     elif kind == "query":
         path += f"?{name}={encoded}" if name == "conversation_id" else f"?conversation_id=injected&{name}={encoded}"
     token = make_token("alice", scope="media:admin" if path.startswith("/api/users") else "")
-    headers: dict[str, str | bytes] = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    headers = {b"Authorization": f"Bearer {token}".encode(), b"Content-Type": b"application/json"}
     if kind == "header":
-        headers[name] = text[:5_000].encode(errors="surrogatepass")
+        headers[name.encode()] = text[:5_000].encode(errors="surrogatepass")
     # json.dumps writes half a surrogate pair as an escape, which httpx would refuse to send.
     content = None if body is None else json.dumps(body).encode()
     return await platform.http.request(method, path, content=content, headers=headers)

@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 from pydantic import SecretStr
 from served_api import served
 from service_platform import MakePlatform, Platform
@@ -111,9 +110,10 @@ async def attacked(directory: Path, url: str, platform: Platform) -> tuple[int |
     document.write_text(json.dumps(strict((await platform.http.get("/openapi.json")).json())))
     # Deleting an upload that was never published leaves its record, which says how it ended: no use after free.
     command: list[Any] = [
-        PROGRAM, f"--config-file={config}", "run", document, f"--url={url}", "--checks=all", "--exclude-checks=use_after_free", "--mode=all",
+        PROGRAM, f"--config-file={config}", "run", document, f"--url={url}", "--checks=all",
+        "--exclude-checks=use_after_free", "--mode=all", "--no-color", "--continue-on-failure",
         "--phases=examples,coverage,fuzzing,stateful", f"--max-time={SECONDS}", "--request-timeout=30",
-        f"--header=Authorization:Bearer {make_token('alice', scope='media:admin')}", "--no-color", "--continue-on-failure",
+        f"--header=Authorization:Bearer {make_token('alice', scope='media:admin')}",
     ]  # fmt: skip
     process = await asyncio.create_subprocess_exec(
         *command, cwd=directory, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
@@ -146,3 +146,19 @@ async def test_no_made_up_request_is_answered_with_anything_undocumented(
     assert status == 0, output
     documented = {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
     assert documented - answered == NEVER_ANSWERED_WELL, "nothing but refusals was seen of these"
+
+
+async def test_the_document_says_what_a_message_must_hold(platform: Platform) -> None:
+    """Otherwise clients that were generated from it send empty ones."""
+    document = (await platform.http.get("/openapi.json")).json()
+    alternatives = document["components"]["schemas"]["SendMessage"]["anyOf"]
+    assert [alternative["required"] for alternative in alternatives] == [["content"], ["media_ids"]]
+
+
+async def test_a_user_with_a_line_break_is_no_address(platform: Platform) -> None:
+    """As the document says: 404, and nothing is erased."""
+    headers = {"Authorization": f"Bearer {make_token('root', scope='media:admin')}"}
+    answer = await platform.http.delete("/api/users/alice%0A/media", headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:mediabucket:problem:not-found")
+    operation = (await platform.http.get("/openapi.json")).json()["paths"]["/api/users/{sub}/media"]["delete"]
+    assert "404" in operation["responses"]

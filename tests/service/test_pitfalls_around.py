@@ -17,7 +17,6 @@ P21 (image bombs, parser CVEs): nothing here decodes media; a published file is 
 import ast
 import asyncio
 import logging
-import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -201,9 +200,7 @@ async def test_p24_clock_skew(make_platform: MakePlatform) -> None:
         assert (await alice.confirm(again["media_id"])).status_code == 200
 
 
-async def test_p25_urls_in_logs_and_caches(
-    alice: UploadClient, platform: Platform, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_p25_urls_in_logs_and_caches(alice: UploadClient, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         initiated = await alice.initiate(GOOD)
         await alice.put(initiated.json(), GOOD.content)

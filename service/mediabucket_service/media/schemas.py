@@ -13,7 +13,8 @@ from pydantic_core import PydanticCustomError
 
 from mediabucket_service.media.models import MediaStatus, MediaType
 
-# C0 and C1, line and paragraph separators, and what turns the direction of text around: gnp.exe must not look like exe.png.
+# C0 and C1, line and paragraph separators, and what turns the direction of text around: gnp.exe must not look like
+# exe.png.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _HEX_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _MIME_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
