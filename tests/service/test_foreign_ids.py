@@ -25,6 +25,8 @@ OWNED: dict[tuple[str, str], Any] = {
     ("GET /api/media/{media_id}/content", "path.media_id"): None,
     ("POST /api/media/{media_id}/confirm", "path.media_id"): None,
     ("DELETE /api/media/{media_id}", "path.media_id"): None,
+    ("GET /api/media/{media_id}/parts", "path.media_id"): None,
+    ("POST /api/media/{media_id}/parts", "path.media_id"): {"part_numbers": [1]},
     ("POST /api/messages/send", "body.media_ids[]"): {"conversation_id": "foreign", "content": "mine"},
 }
 CONVERSATION = "conversations belong to the chat app, which knows their members"

@@ -28,7 +28,7 @@ ADDRESSES = [
     "/", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/web/page.js", "/api/media", INITIATE,
     f"{INITIATE}/batch", f"/api/media/{uuid.UUID(int=7)}", f"/api/media/{uuid.UUID(int=7)}/confirm",
     f"/api/media/{uuid.UUID(int=7)}/content", "/api/messages", "/api/messages/send", "/api/users/alice/media",
-    "/api/events/s3",
+    "/api/events/s3", f"/api/media/{uuid.UUID(int=7)}/parts",
 ]  # fmt: skip
 
 

@@ -29,6 +29,7 @@ BODIES: dict[str, dict[str, Any]] = {
     BATCH: {"files": [ANNOUNCED]},
     SEND: {"conversation_id": "injected", "content": "hello", "media_ids": []},
     "POST /api/events/s3": {"Records": []},
+    "POST /api/media/{media_id}/parts": {"parts": [{"part_number": 1}]},
 }
 ONE_FILE = ("file_name", "mime_type", "checksum", "metadata{}")
 # Every text of every call, by the place that it has in the OpenAPI document; `{}` are the values of a map.
@@ -45,6 +46,8 @@ PLACES: dict[str, tuple[str, ...]] = {
     "GET /api/media/{media_id}/content": ("path.media_id",),
     "POST /api/media/{media_id}/confirm": ("path.media_id",),
     "DELETE /api/media/{media_id}": ("path.media_id",),
+    "GET /api/media/{media_id}/parts": ("path.media_id",),
+    "POST /api/media/{media_id}/parts": ("path.media_id", "body.parts[].checksum"),
     "DELETE /api/users/{sub}/media": ("path.sub",),
 }
 EVERY_PLACE = [(route, place) for route, places in PLACES.items() for place in places]
@@ -105,6 +108,7 @@ async def attack(platform: Platform, route: str, place: str, text: str) -> httpx
         path = path.replace(f"{{{name}}}", encoded)
     elif kind == "query":
         path += f"?{name}={encoded}" if name == "conversation_id" else f"?conversation_id=injected&{name}={encoded}"
+    path = path.replace("{media_id}", str(uuid.UUID(int=7)))
     token = make_token("alice", scope="media:admin" if path.startswith("/api/users") else "")
     headers = {b"Authorization": f"Bearer {token}".encode(), b"Content-Type": b"application/json"}
     if kind == "header":
