@@ -229,7 +229,7 @@ class TokenVerifier:
         except jwt.InvalidTokenError as error:
             raise _refusal(next(_REFUSALS[kind] for kind in type(error).__mro__ if kind in _REFUSALS)) from error
         user = User(_subject(claims["sub"]), scopes_of(claims))
-        self._verified.put(token, user, expires_at=claims["exp"])
+        self._verified.put(token, user, expires_at=_expiry(claims["exp"]))
         return user
 
     def _claims(self, token: str, key: VerificationKey) -> dict[str, Any]:
@@ -269,6 +269,13 @@ def _subject(subject: object) -> str:
     if has_control_characters(subject):
         raise _refusal("the sub claim of the token must not contain control characters")
     return subject
+
+
+def _expiry(seconds: object) -> float:
+    # PyJWT takes a text of digits as well, which RFC 7519 section 2 does not.
+    if not isinstance(seconds, int | float):
+        raise _refusal(_REFUSALS[jwt.InvalidTokenError])
+    return seconds
 
 
 def has_control_characters(text: str) -> bool:

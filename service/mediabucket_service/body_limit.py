@@ -1,4 +1,4 @@
-"""Request bodies here are small JSON documents: a larger one is refused before it is read into memory.
+"""Request bodies here are small JSON documents in UTF-8: a larger one is refused before it is read into memory.
 
 Not Starlette's own limit, which answers in plain text instead of a problem document.
 """
@@ -13,7 +13,7 @@ MAX_BODY_BYTES = 256 * 1024
 
 
 class BodyLimit:
-    """ASGI middleware: a body over MAX_BODY_BYTES, announced or not, ends in 413."""
+    """ASGI middleware: a body over MAX_BODY_BYTES, announced or not, ends in 413; one that holds NUL in 400."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -30,9 +30,13 @@ class BodyLimit:
             if received > MAX_BODY_BYTES:
                 raise _too_large()
             message = await receive()
-            received += len(message.get("body", b""))
+            body = message.get("body", b"")
+            received += len(body)
             if received > MAX_BODY_BYTES:
                 raise _too_large()
+            # JSON in UTF-16 or UTF-32, which Python would read but whoever inspects requests on the way might not.
+            if b"\0" in body:
+                raise HTTPException(HTTPStatus.BAD_REQUEST)
             return message
 
         await self._app(scope, limited_receive, send)

@@ -6,7 +6,8 @@ All of it is async: FastAPI runs plain functions in a thread, which costs more t
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
 from pydantic import SecretStr
 
 from mediabucket_service.arrivals import Arrivals
@@ -17,7 +18,7 @@ from mediabucket_service.media.initiate import Initiation
 from mediabucket_service.media.part_urls import PartUploads
 from mediabucket_service.media.service import MediaService
 from mediabucket_service.media.verifications import Verifications
-from mediabucket_service.problems import Forbidden
+from mediabucket_service.problems import Forbidden, Unauthenticated
 from mediabucket_service.rate_limit import RateLimiter
 from mediabucket_service.request_context import note_user
 
@@ -45,19 +46,28 @@ def services(request: Request) -> Services:
     return found
 
 
-async def current_user(
-    request: Request, authorization: Annotated[str | None, Header(include_in_schema=False)] = None
-) -> User:
+async def current_user(request: Request) -> User:
     """Who the bearer token names. Raises Unauthenticated, and TooManyRequests for more calls than the user may make."""
     found = services(request)
-    user = await found.verifier.user(authorization)
+    sent = request.headers.getlist("authorization")
+    if len(sent) > 1:
+        # A proxy in front may have looked at another of them than this service would.
+        raise Unauthenticated("send one Authorization header, not several", reason="invalid_request")
+    user = await found.verifier.user(sent[0] if sent else None)
     note_user(user.id)
     if found.limiter is not None:
         await found.limiter.admit(user.id)
     return user
 
 
-CurrentUser = Annotated[User, Depends(current_user)]
+async def documented_user(
+    request: Request, _: Annotated[object, Depends(HTTPBearer(auto_error=False, bearerFormat="JWT"))]
+) -> User:
+    """`current_user` for FastAPI's routes: the bearer token is in the OpenAPI document as their security."""
+    return await current_user(request)
+
+
+CurrentUser = Annotated[User, Depends(documented_user)]
 
 
 async def administrator(request: Request, user: CurrentUser) -> User:

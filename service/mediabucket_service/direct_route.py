@@ -30,7 +30,7 @@ _NOT_AN_OBJECT: Final = {"type": "model_attributes_type", "loc": ("body",), "msg
 
 
 async def _user(request: Request, _: Response) -> User:
-    return await current_user(request, request.headers.get("authorization"))
+    return await current_user(request)
 
 
 async def _initiation(request: Request, _: Response) -> Initiation:

@@ -42,6 +42,7 @@ from starlette.exceptions import HTTPException
 
 from mediabucket_s3 import errors as s3
 from mediabucket_service.documents import DOCUMENTS_UNAVAILABLE
+from mediabucket_service.methods import allowed_methods
 from mediabucket_service.nosniff import NOSNIFF
 from mediabucket_service.request_context import current_request
 from mediabucket_service.wording import BAD_BODY, field_error
@@ -300,8 +301,11 @@ def install_problem_handlers(app: FastAPI) -> None:
     async def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
         return problem_response(problem_for_validation(error))
 
-    async def framework_refused(_: Request, error: HTTPException) -> JSONResponse:
-        return problem_response(_problem_for_http(error), error.headers)
+    async def framework_refused(request: Request, error: HTTPException) -> JSONResponse:
+        headers = error.headers
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers = {"Allow": allowed_methods(request, error)}
+        return problem_response(_problem_for_http(error), headers)
 
     async def store_failed(_: Request, error: s3.S3Error) -> JSONResponse:
         problem = problem_for_s3(error)

@@ -1,25 +1,20 @@
 """Tokens that must not pass, and what their bearer is told. The identity provider is a real HTTP server."""
 
-import base64
-import hmac
-import json
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from identity_provider import IdentityProvider, encoded, forged, public_jwk, public_pem
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from upload_client import JWT_SECRET
 
 from mediabucket_service.auth import PublishedKeys, SharedSecret, TokensUncheckable, TokenVerifier, User
 from mediabucket_service.problems import DependencyUnavailable, Unauthenticated
 
-SECRET = "a secret for tests that is long enough"
+SECRET = JWT_SECRET
 ISSUER = "https://login.example"
 AUDIENCE = "media"
 
@@ -34,16 +29,6 @@ def claims(**changes: Any) -> dict[str, Any]:
     now = int(time.time())
     good = {"sub": "alice", "exp": now + 600, "iat": now, "iss": ISSUER, "aud": AUDIENCE}
     return {name: value for name, value in (good | changes).items() if value is not None}
-
-
-def encoded(part: bytes) -> str:
-    return base64.urlsafe_b64encode(part).rstrip(b"=").decode()
-
-
-def forged(header: object, payload: object, key: bytes = SECRET.encode()) -> str:
-    """A token that no library would make, with a true HMAC-SHA256 over it."""
-    text = f"{encoded(json.dumps(header).encode())}.{encoded(json.dumps(payload).encode())}"
-    return f"{text}.{encoded(hmac.digest(key, text.encode(), 'sha256'))}"
 
 
 def token(algorithm: str = "HS256", key: Any = SECRET, kid: str | None = None, **changes: Any) -> str:
@@ -147,46 +132,6 @@ async def test_another_scheme_is_refused(verifier: TokenVerifier, header: str) -
         await verifier.user(header)
 
 
-@dataclass
-class IdentityProvider:
-    """Serves `answer` at `url` and counts how often it was asked."""
-
-    answer: bytes = b""
-    status: int = 200
-    asked: int = 0
-    keys: list[dict[str, Any]] = field(default_factory=list)
-
-    def start(self) -> None:
-        provider = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                provider.asked += 1
-                body = provider.answer or json.dumps({"keys": provider.keys}).encode()
-                self.send_response(provider.status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                """Quiet."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/keys"
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-def public_jwk(algorithm: Any, private_key: Any, kid: str, **members: str) -> dict[str, Any]:
-    jwk: dict[str, Any] = algorithm.to_jwk(private_key.public_key(), as_dict=True)
-    return jwk | {"kid": kid} | members
-
-
 @pytest.fixture
 def provider() -> Iterator[IdentityProvider]:
     provider = IdentityProvider(
@@ -227,10 +172,6 @@ def jwks_verifier(provider: IdentityProvider, stopwatch: Stopwatch) -> TokenVeri
 ], ids=["RS256", "ES256", "EdDSA"])  # fmt: skip
 async def test_published_keys_verify_tokens(jwks_verifier: TokenVerifier, algorithm: str, key: Any, kid: str) -> None:
     assert await jwks_verifier.user(f"Bearer {token(algorithm, key, kid)}") == User("alice")
-
-
-def public_pem(key: rsa.RSAPrivateKey) -> bytes:
-    return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 UNKNOWN_KEY = "the token is signed with an unknown key"

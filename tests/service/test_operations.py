@@ -200,7 +200,7 @@ DOCUMENTED = {
     "GET /api/media/{media_id}/content": [307, 400, 401, 404, 409, 410, 422, 429, 503],
     "POST /api/messages/send": [200, 400, 401, 404, 409, 410, 413, 422, 429, 503],
     "GET /api/messages": [200, 400, 401, 429, 503],
-    "DELETE /api/users/{sub}/media": [200, 202, 400, 401, 403, 429, 503],
+    "DELETE /api/users/{sub}/media": [200, 202, 400, 401, 403, 404, 429, 503],
     "POST /api/events/s3": [200, 400, 401, 404, 413, 503],
     "GET /healthz": [200],
     "GET /readyz": [200, 503],

@@ -14,6 +14,7 @@ from mediabucket_service.problems import (
     DependencyUnavailable,
     Forbidden,
     MalformedRequest,
+    RouteNotFound,
     TooManyRequests,
     Unauthenticated,
     response_documentation,
@@ -51,11 +52,11 @@ UNFINISHED: Final[dict[int | str, dict[str, Any]]] = {
 router = APIRouter(prefix="/api/users", tags=["users"])
 
 
-# `:path`, because a user's name may contain slashes.
+# `:path`, because a user's name may contain slashes; a line break, which no name may contain, is no address (404).
 @router.delete(
     "/{sub:path}/media",
     responses=response_documentation(
-        MalformedRequest, Unauthenticated, Forbidden, TooManyRequests, DependencyUnavailable
+        MalformedRequest, Unauthenticated, Forbidden, RouteNotFound, TooManyRequests, DependencyUnavailable
     )
     | UNFINISHED,
 )

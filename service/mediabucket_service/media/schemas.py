@@ -13,10 +13,12 @@ from pydantic_core import PydanticCustomError
 
 from mediabucket_service.media.models import MediaStatus, MediaType
 
-# C0 and C1, and what turns the direction of text around: gnp.exe must not look like exe.png.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# C0 and C1, line and paragraph separators, and what turns the direction of text around: gnp.exe must not look like
+# exe.png.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _HEX_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _MIME_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
+MAX_FILE_NAME_LENGTH = 255
 MAX_METADATA_ENTRIES = 16
 MAX_BATCH = 100
 
@@ -32,6 +34,9 @@ def _base_name(value: str) -> str:
     name = unicodedata.normalize("NFC", _plain_text(value)).replace("\\", "/").rpartition("/")[2].strip()
     if name in ("", ".", ".."):
         raise PydanticCustomError("file_name", "must name a file, not a directory")
+    # Some characters become three in NFC.
+    if len(name) > MAX_FILE_NAME_LENGTH:
+        raise PydanticCustomError("file_name", f"must have at most {MAX_FILE_NAME_LENGTH} characters in Unicode NFC")
     return name
 
 
@@ -57,7 +62,7 @@ def _sha256_bytes(value: object) -> bytes:
     )
 
 
-FileName = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_base_name)]
+FileName = Annotated[str, Field(min_length=1, max_length=MAX_FILE_NAME_LENGTH), AfterValidator(_base_name)]
 DeclaredMimeType = Annotated[str, Field(max_length=127), AfterValidator(_type_and_subtype)]
 Sha256 = Annotated[
     bytes,

@@ -52,12 +52,17 @@ class SendMessage(BaseModel):
 
     model_config = ConfigDict(
         json_schema_extra={
+            # What `_says_something` checks.
+            "anyOf": [
+                {"required": ["content"], "properties": {"content": {"pattern": "\\S"}}},
+                {"required": ["media_ids"], "properties": {"media_ids": {"minItems": 1}}},
+            ],
             "example": {
                 "conversation_id": "team-lunch",
                 "content": "Look at this",
                 "media_ids": ["019aa1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"],
                 "client_message_id": "a3c8",
-            }
+            },
         }
     )
 
