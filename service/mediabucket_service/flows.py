@@ -20,7 +20,7 @@ from mediabucket_service.messages.models import Message
 from mediabucket_service.messages.repository import MessageRepository
 from mediabucket_service.messages.schemas import MessageView, SendMessage
 from mediabucket_service.messages.service import MessageService
-from mediabucket_service.problems import Problem
+from mediabucket_service.problems import ConfirmInProgress, Problem
 
 # Confirms of one message that run at the same time.
 PARALLEL_CONFIRMS: Final = 8
@@ -81,12 +81,18 @@ class Flows:
         """Confirm every media that is not completed; of several refusals the first in the sender's order is raised."""
         files = await self._media.require_many(user_id, media_ids)
         slots = asyncio.Semaphore(PARALLEL_CONFIRMS)
+        late = False
 
         async def confirm(media_id: UUID) -> None:
+            nonlocal late
             async with slots:
+                # The sender is told to send again, and would wait for each of these in turn: they begin then.
+                if late:
+                    return
                 try:
                     await self._media.confirm(user_id, media_id)
                 except Problem as problem:
+                    late = late or isinstance(problem, ConfirmInProgress)
                     problem.extra["media_id"] = str(media_id)
                     raise
 
