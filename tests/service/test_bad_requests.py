@@ -125,7 +125,7 @@ ANNOUNCEMENTS = [
     ),
     initiating(
         "another size than the stored file",
-        "file_size is 1, but the file with this checksum has 9 bytes",
+        "file_size is 1, but the file with this checksum has 17 bytes",
         file_size=1,
         checksum=File(b"completed").sha256,
     ),
