@@ -24,6 +24,10 @@ class BenchmarkFailed(Exception):
     """A wrong answer, or work that cannot be proved: there is no number to show."""
 
 
+class NoAnswer(BenchmarkFailed):
+    """Nothing came back within the round."""
+
+
 @dataclass(frozen=True)
 class Measurement:
     """One round. `generator_share`: of one processor core; `server_cpu_us`: microseconds of processor for a request."""
@@ -42,11 +46,16 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Plan:
-    """Raw requests to send in turn, and what must be in the body of every answer. `once`: never send one again."""
+    """Raw requests to send in turn, and what must be in the body of every answer.
+
+    `once`: never send one again. `slow`: answers take so long that those under way at the end of a round count; wrk
+    throws them away.
+    """
 
     requests: Sequence[bytes]
     proof: str
     once: bool = False
+    slow: bool = False
 
 
 def request(method: str, path: str, token: str, body: Mapping[str, object] | None = None) -> bytes:
@@ -82,7 +91,7 @@ def name() -> str:
 
 def _command(url: str, plan: Plan, file: str, seconds: int) -> list[str]:
     wrk = shutil.which("wrk")
-    if wrk is None or plan.once:
+    if wrk is None or plan.once or plan.slow:
         address = urlsplit(url)
         script = [sys.executable, "-I", "-S", str(_HERE / "load_generator.py")]
         wanted = "0" if plan.once else str(seconds)
@@ -92,7 +101,9 @@ def _command(url: str, plan: Plan, file: str, seconds: int) -> list[str]:
 
 
 def _measurement(url: str, told: dict[str, Any], used: float, served: float | None) -> Measurement:
-    if told["wrong"] or not told["requests"]:
+    if not told["requests"] and not told["wrong"]:
+        raise NoAnswer(f"{url} answered nothing at all")
+    if told["wrong"]:
         raise BenchmarkFailed(f"{url} gave {told['wrong']} wrong of {told['requests']} answers: {told['example']}")
     return Measurement(
         requests=told["requests"],

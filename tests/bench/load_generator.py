@@ -99,7 +99,9 @@ def endless(requests: list[bytes]) -> Iterator[bytes]:
         yield head + secrets.token_hex(32).encode() + tail if mark else head
 
 
-def send_all(address: tuple[str, int], requests: Iterator[bytes], proof: bytes, connections: int, seconds: float) -> Tally:
+def send_all(
+    address: tuple[str, int], requests: Iterator[bytes], proof: bytes, connections: int, seconds: float
+) -> Tally:
     """Keep `connections` busy until the requests are used up or `seconds` are over. Raises OSError, ValueError."""
     tally, selector = Tally(), selectors.DefaultSelector()
     busy = 0

@@ -1,7 +1,8 @@
 """The same API as one writes it in an afternoon: correct on a good day, and the peer to measure against.
 
-Plain functions, a SQLModel session for each request, SELECT then INSERT, boto3 for URLs and for the store, PyJWT on every
-request. It promises much less: nobody holds the bytes to their checksum, and two requests at once can both insert.
+Plain functions, a SQLModel session for each request, SELECT then INSERT, boto3 for URLs and for the store, PyJWT on
+every request. It promises much less: nobody holds the bytes to their checksum, and two requests at once can both
+insert.
 """
 
 import os
@@ -103,9 +104,7 @@ UserDep = Annotated[str, Depends(get_user)]
 def initiate(body: Announcement, user: UserDep, session: SessionDep) -> dict[str, Any]:
     if body.mime_type not in ALLOWED:
         raise HTTPException(400, f"{body.mime_type} is not allowed")
-    known = select(Media).where(
-        Media.user_id == user, Media.checksum == body.checksum, Media.status == "completed"
-    )
+    known = select(Media).where(Media.user_id == user, Media.checksum == body.checksum, Media.status == "completed")
     if (media := session.exec(known).first()) is not None:
         return {"media_id": media.id, "cdn_url": signed_get(media), "exists": True}
     media = Media(user_id=user, key="", **body.model_dump())
