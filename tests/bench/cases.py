@@ -1,11 +1,13 @@
 """The cases: which requests each contestant gets, and which rows prove that it did the work."""
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Final, LiteralString
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 from uuid import UUID
 
 import psycopg
@@ -18,11 +20,12 @@ from rounds import Contestant, Rows
 from seeding import Uploaded, announcement, uploaded
 
 WRITERS: Final = 64
-READERS: Final = 8
+READERS: Final = 4
 PAGE: Final = 50
 CONFIRMS: Final = 192
 _NAIVE: Final = "naive"
 _INITIATE: Final = "/api/media/upload/initiate"
+_LIST: Final = f"/api/media?limit={PAGE}"
 _NO_MEDIA: Final = UUID(int=0)
 
 # Counting all of a large table would take longer than the round.
@@ -52,15 +55,12 @@ class Cases:
     def initiate(self) -> list[Contestant]:
         """A file that nobody has announced, each time."""
         arena = self.arena
-        plan = Plan(
-            [request("POST", _INITIATE, token, announcement(MARK)) for token in self._writers], '"exists":false'
-        )
         naive = Rows(partial(self._naive_rows, "SELECT count(*) FROM media"), 1)
         name, insert = inserter(arena.inserts_database)
         inserted = Rows(partial(_count, arena.inserts_database, "SELECT count(*) FROM media_files"), 1)
         return [
-            http("initiate", arena.service, plan, Rows(self._made, 1)),
-            http(f"initiate, {_NAIVE}", arena.naive, plan, naive),
+            http("initiate", arena.service, self.new_files, Rows(self._made, 1)),
+            http(f"initiate, {_NAIVE}", arena.naive, self.new_files, naive),
             *self._companion(),
             self._empty(),
             Contestant(name, insert, unit="inserts/s", rows=inserted),
@@ -111,10 +111,11 @@ class Cases:
 
         def plan(files: Sequence[Uploaded]) -> Plan:
             tokens = sorted({one.token for one in files})
-            return Plan(
-                [request("GET", f"/api/media?limit={PAGE}", token) for token in tokens], "X-Amz-Signature", slow=True
-            )
+            requests = [request("GET", _LIST, token) for token in tokens]
+            return Plan(requests, "X-Amz-Signature", slow=True)
 
+        for server, files in ((self.arena.service, self._library), (self.arena.naive, self._naive_library)):
+            _check_page(server, files[0].token)
         return [
             http("list", self.arena.service, plan(self._library)),
             http(f"list, {_NAIVE}", self.arena.naive, plan(self._naive_library)),
@@ -146,6 +147,12 @@ class Cases:
         return [http("Companion, no database", self.arena.companion, Plan([request("GET", path, "")], '"fields"'))]
 
     @cached_property
+    def new_files(self) -> Plan:
+        """Announcements of files that nobody has announced."""
+        bodies = [request("POST", _INITIATE, token, announcement(MARK)) for token in self._writers]
+        return Plan(bodies, '"exists":false')
+
+    @cached_property
     def _writers(self) -> list[str]:
         return [self.arena.token(f"writer-{number}") for number in range(WRITERS)]
 
@@ -173,6 +180,16 @@ class Cases:
 def http(name: str, server: Server, plan: Plan, rows: Rows | None = None) -> Contestant:
     """A contestant that answers HTTP."""
     return Contestant(name, lambda seconds: send(server.url, plan, seconds, server.process_id), rows=rows)
+
+
+def _check_page(server: Server, token: str) -> None:
+    """Raises BenchmarkFailed unless a list holds PAGE media, each with a signed URL."""
+    call = Request(server.url + _LIST, headers={"Authorization": f"Bearer {token}"})
+    with urlopen(call, timeout=60) as answer:
+        items = json.load(answer)["items"]
+    signed = sum("X-Amz-Signature" in (item["url"] or "") for item in items)
+    if signed != PAGE:
+        raise BenchmarkFailed(f"{server.url} lists {signed} media with a URL instead of {PAGE}")
 
 
 def _count(database_url: str, query: LiteralString, since: UUID = _NO_MEDIA) -> int:

@@ -8,7 +8,7 @@ import psycopg
 from cases import Cases, http
 from peers import Arena
 from psycopg import sql
-from rounds import Contestant, Row, compared
+from rounds import Contestant, Effort, Row, compared
 
 # Announced over two years by 50,000 users: most completed, some given up or deleted, some under way.
 _FILL: Final[LiteralString] = """
@@ -33,7 +33,7 @@ _SIZE: Final[LiteralString] = "SELECT pg_total_relation_size('media_files')"
 
 
 def grown(
-    arena: Arena, cases: Cases, targets: Sequence[int], *, rounds: int, seconds: int, tell: Callable[[str], None]
+    arena: Arena, cases: Cases, targets: Sequence[int], effort: Effort, tell: Callable[[str], None]
 ) -> dict[str, list[Row]]:
     """For each number of rows: initiate of the service, beside the same program on a table that stays small."""
     groups = {}
@@ -47,7 +47,7 @@ def grown(
         large, *_ = cases.initiate()
         name = f"initiate, {target:,} rows"
         large = Contestant(name, large.measure, rows=large.rows)
-        groups[name] = compared([large, small_table(arena, cases)], rounds=rounds, seconds=seconds)
+        groups[name] = compared([large, small_table(arena, cases)], effort)
     return groups
 
 

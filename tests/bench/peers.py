@@ -65,8 +65,11 @@ class Arena:
 
 
 @contextmanager
-def arena(folder: Path, *, durable: bool, companion: bool, tell: Tell) -> Iterator[Arena]:
-    """Start everything, and stop it again. Raises BenchmarkFailed and what DevelopmentPlatform raises."""
+def arena(folder: Path, *, durable: bool, companion: bool, tell: Tell, calls: Path | None = None) -> Iterator[Arena]:
+    """Start everything, and stop it again; the process of the empty route under cProfile, which writes to `calls`.
+
+    Raises BenchmarkFailed and what DevelopmentPlatform raises.
+    """
     installed = companion_installed(tell) if companion else None
     with ExitStack() as stack:
         tell("starting store, database and service")
@@ -91,6 +94,7 @@ def arena(folder: Path, *, durable: bool, companion: bool, tell: Tell) -> Iterat
                 "--factory",
                 bucket="bench-ceiling",
                 settings={"MEDIABUCKET_DATABASE_URL": databases["ceiling"]},
+                calls=calls,
             ),
             companion=start.companion(installed) if installed else None,
             naive_database=databases["naive"],
@@ -107,13 +111,17 @@ class _Starter:
     platform: DevelopmentPlatform
     folder: Path
 
-    def application(self, target: str, *options: str, bucket: str, settings: Mapping[str, str]) -> Server:
+    def application(
+        self, target: str, *options: str, bucket: str, settings: Mapping[str, str], calls: Path | None = None
+    ) -> Server:
         """One uvicorn worker, as the service has it."""
+        profiler = ["-m", "cProfile", "-o", str(calls)] if calls else []
         listener = self.stack.enter_context(bound_socket())
         listener.listen(_BACKLOG)
         descriptor = listener.fileno()
         command = [
-            *(sys.executable, "-m", "uvicorn", target, *options, "--app-dir", str(_HERE), "--fd", str(descriptor)),
+            *(sys.executable, *profiler, "-m", "uvicorn", target, *options),
+            *("--app-dir", str(_HERE), "--fd", str(descriptor)),
             *("--no-access-log", "--timeout-graceful-shutdown", "5"),
         ]
         environment = {**self._environment(bucket), **settings}

@@ -14,6 +14,15 @@ _WARM_UP_SECONDS: Final = (1, 2, 10)
 
 
 @dataclass(frozen=True)
+class Effort:
+    """How long to measure: each contestant gets `rounds` of `seconds`, or of `confirms` files."""
+
+    rounds: int
+    seconds: int
+    confirms: int
+
+
+@dataclass(frozen=True)
 class Rows:
     """Rows that prove the work: `count` after minus before must be `each` for every request, 0 or 1."""
 
@@ -81,7 +90,7 @@ def one_round(contestant: Contestant, seconds: int) -> Measurement:
 
 
 def compared(
-    contestants: Sequence[Contestant], *, rounds: int, seconds: int, progress: Callable[[], None] = lambda: None
+    contestants: Sequence[Contestant], effort: Effort, progress: Callable[[], None] = lambda: None
 ) -> list[Row]:
     """A row for each contestant; the first one is compared with the others.
 
@@ -91,10 +100,10 @@ def compared(
     # The first answers of a process are slow for reasons that do not come again.
     for contestant in contestants:
         _warm_up(contestant)
-    for number in range(rounds):
+    for number in range(effort.rounds):
         order = list(enumerate(contestants))
         for place, contestant in order if number % 2 == 0 else reversed(order):
-            measured[place].append(one_round(contestant, seconds))
+            measured[place].append(one_round(contestant, effort.seconds))
             progress()
     names = [contestant.name for contestant in contestants]
     subject, *peers = [[one.rate for one in of_one] for of_one in measured]
