@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,7 @@ def send_all(
     """Keep `connections` busy until the requests are used up or `seconds` are over. Raises OSError, ValueError."""
     tally, selector = Tally(), selectors.DefaultSelector()
     busy = 0
-    for request, _ in zip(requests, range(connections), strict=False):
+    for request in islice(requests, connections):
         client = Client(socket.create_connection(address))
         client.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         selector.register(client.connection, selectors.EVENT_READ, client)
