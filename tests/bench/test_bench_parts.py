@@ -151,6 +151,9 @@ def test_a_stack_counts_for_its_innermost_known_frame() -> None:
     driver = "execute (/site-packages/psycopg/cursor.py:2)"
     lines = [f"{framework};{driver};helper (/usr/lib/python3.11/enum.py:3) 3", f"{framework} 1"]
     assert shares(grouped(stacks(lines))) == {"database driver": 0.75, "framework": 0.25}
+    protocol = "uvicorn/protocols/http/httptools_impl.py"
+    assert group_of([f"HttpToolsProtocol.data_received ({protocol}:1)"]) == "HTTP parsing"
+    assert group_of([f"RequestResponseCycle.send ({protocol}:9)"]) == "response"
     assert group_of(["run (/usr/lib/python3.11/asyncio/runners.py:1)"]) == OTHER
 
 

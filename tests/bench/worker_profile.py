@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from cases import Cases, http
 from generators import BenchmarkFailed
-from peers import Arena
+from peers import CACHE, Arena
 from rich.console import Console
 from rich.table import Table
 from rounds import one_round
@@ -32,10 +32,13 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("token", ("jwt/", "mediabucket_service/auth")),
     ("database driver", ("psycopg", "mediabucket_service/database", "mediabucket_service/batching", "_repository")),
     ("validation", ("pydantic", "schemas.py")),
-    ("response", ("starlette/responses", "json/encoder", "httptools_impl.py:send", "send (uvicorn")),
-    ("HTTP parsing", ("uvicorn/", "httptools", "body_limit", "starlette/requests", "starlette/datastructures")),
+    ("response", ("starlette/responses", "json/encoder", "RequestResponseCycle.send")),
+    ("HTTP parsing", ("uvicorn/protocols", "body_limit", "starlette/requests", "starlette/datastructures")),
     ("metrics", ("prometheus_client", "mediabucket_service/metrics")),
-    ("framework", ("fastapi", "starlette", "direct_route", "mediabucket_service/dependencies", "cors", "problems")),
+    (
+        "framework",
+        ("fastapi", "starlette", "direct_route", "_service/dependencies", "cors", "problems", "uvicorn/middleware"),
+    ),
     ("the service's own code", ("mediabucket_",)),
 )
 
@@ -43,7 +46,7 @@ GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 def profiled(arena: Arena, cases: Cases, folder: Path, sampler: Path | None) -> dict[str, float]:
     """Each group's share of the worker's busy time; by cProfile without a `sampler`. Raises BenchmarkFailed."""
     if sampler is not None:
-        return shares(grouped(_sampled(sampler, arena, cases, folder)))
+        return shares(grouped(_sampled(sampler, arena, cases)))
     return shares(_of_calls(_profiled_by_calls(arena, cases, folder / CALLS)))
 
 
@@ -61,11 +64,12 @@ def py_spy(folder: Path, tell: Callable[[str], None]) -> Path | None:
     return None
 
 
-def _sampled(program: Path, arena: Arena, cases: Cases, folder: Path) -> list[tuple[list[str], int]]:
-    """Stacks from the outermost to the innermost frame, and how often each was seen."""
+def _sampled(program: Path, arena: Arena, cases: Cases) -> list[tuple[list[str], int]]:
+    """Stacks from the outermost to the innermost frame, and how often each was seen; kept for flame graphs."""
     initiate, *_ = cases.initiate()
     one_round(initiate, 2)
-    output = folder / "stacks.txt"
+    CACHE.mkdir(exist_ok=True)
+    output = CACHE / "stacks.txt"
     options = ["--format", "raw", "--rate", str(_SAMPLES_A_SECOND), "--duration", str(SECONDS), "--nonblocking"]
     command = [str(program), "record", "--pid", str(arena.service.process_id), *options, "--full-filenames"]
     recorder = subprocess.Popen([*command, "--output", str(output)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
