@@ -63,7 +63,7 @@ def plot(groups: Mapping[str, Sequence[Row]], file: Path) -> None:
         for place, row in enumerate(rows):
             panel.annotate(_label(rows[0], row), (row.value, place), (4, 0), textcoords="offset points", va="center")
         panel.invert_yaxis()
-        panel.set_xlim(0, max(values) * 1.6)
+        panel.set_xlim(0, max(values) * 1.95)
         panel.set_title(f"{case} ({rows[0].unit})", loc="left", fontsize=10, fontweight="bold")
         panel.spines[["top", "right", "bottom"]].set_visible(False)
         panel.tick_params(bottom=False, labelbottom=False)
@@ -83,7 +83,7 @@ def plot_series(series: Sequence[Mapping[str, Any]], file: Path, *, x: str, y: s
 
 
 def _label(subject: Row, row: Row) -> str:
-    ratio = f"   service: {subject.ratio_to[row.case]:.2g}x" if row.case in subject.ratio_to else ""
+    ratio = f"   (service: {subject.ratio_to[row.case]:.2g}x of this)" if row.case in subject.ratio_to else ""
     return f"{row.value:,.0f}   p50 {_short(row.p50_ms)} ms, p99 {_short(row.p99_ms)} ms{ratio}"
 
 
