@@ -52,7 +52,7 @@ crds: ## Generate crds/*.yaml and the chart's files from the models
 
 bench: ## Measure the hot path beside its peers
 	$(BOOTSTRAP) dev
-	@$(BIN)/python tests/bench/bench.py
+	@$(BIN)/python tests/bench/bench.py $(ARGS)
 
 bench-operator: kube-assets ## Measure the operator on 10, 100 and 1000 MediaBuckets
 	@$(BIN)/python tests/bench/operator_bench.py $(ARGS)
