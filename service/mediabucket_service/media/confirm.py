@@ -90,11 +90,12 @@ class Confirmation:
                 raise MediaNotFound(f"you have no media {media_id}")
             if file.status != MediaStatus.PENDING:
                 return settled(file)
-            if time.monotonic() >= deadline:
+            left = deadline - time.monotonic()
+            if left <= 0:
                 raise ConfirmInProgress(
                     "another request is confirming this upload; ask again for the result", retry_after=RETRY_SECONDS
                 )
-            await asyncio.sleep(pause)
+            await asyncio.sleep(min(pause, left))
             pause = min(2 * pause, _LONGEST_POLL_SECONDS)
 
     async def _settle(self, file: MediaFile) -> MediaFile:
