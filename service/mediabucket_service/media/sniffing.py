@@ -23,7 +23,7 @@ _NOT_FOR_GUESSING = frozenset({"image/bmp", "audio/aac", "image/svg+xml"})
 # puremagic's measure: a tenth for each byte that matches, at most 0.8.
 _LEAST_CONFIDENCE = 0.4
 
-# The name of a tag must end: random bytes hold `<svg` in one of 8,000 heads, with such an end in one of 300,000.
+# The name of a tag must end: random bytes hold `<svg` in one of 8,000 heads, with such an end in one of 260,000.
 _EMBEDDED_MARKUP = re.compile(rb"<(?:!doctype\s+html|(?:script|html|svg|iframe)(?:[\s/>]|\Z))")
 # https://mimesniff.spec.whatwg.org/#identifying-a-resource-with-an-unknown-mime-type
 _PAGE = re.compile(
