@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cases import CONFIRMS, Cases
-from generators import CONNECTIONS, BenchmarkFailed
+from generators import CONNECTIONS, OWN, BenchmarkFailed
 from generators import name as generator
 from growth import grown
 from peers import CACHE, Arena, arena
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
             calls=folder / CALLS if options.profile and sampler is None else None,
         ) as running:
             cases = Cases(running, effort.confirms)
-            console.print(f"load: {generator()} with {CONNECTIONS} connections; confirm and list by load_generator.py")
+            console.print(f"load: {generator()}, for confirm and list {OWN}, with {CONNECTIONS} connections")
             if options.profile:
                 shares = profiled(running, cases, folder, sampler)
                 show_profile("py-spy" if sampler else "cProfile", shares, Console())

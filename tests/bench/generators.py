@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 CONNECTIONS: Final = 32
+OWN: Final = "load_generator.py"
 MARK: Final = "@" * 64
 _HERE: Final = Path(__file__).parent
 _SPARE_SECONDS: Final = 120
@@ -86,14 +87,14 @@ def send(url: str, plan: Plan, seconds: int, server: int | None = None) -> Measu
 
 def name() -> str:
     """The generator that is used for everything that may be sent again."""
-    return "wrk" if shutil.which("wrk") else "load_generator.py"
+    return "wrk" if shutil.which("wrk") else OWN
 
 
 def _command(url: str, plan: Plan, file: str, seconds: int) -> list[str]:
     wrk = shutil.which("wrk")
     if wrk is None or plan.once or plan.slow:
         address = urlsplit(url)
-        script = [sys.executable, "-I", "-S", str(_HERE / "load_generator.py")]
+        script = [sys.executable, "-I", "-S", str(_HERE / OWN)]
         wanted = "0" if plan.once else str(seconds)
         return [*script, str(address.hostname), str(address.port), file, plan.proof, str(CONNECTIONS), wanted]
     options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "30s", "-s", str(_HERE / "wrk.lua")]

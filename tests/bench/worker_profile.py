@@ -126,6 +126,9 @@ def _of_calls(calls: pstats.Stats) -> Counter[str]:
     seconds: Counter[str] = Counter()
     times: dict[Any, Any] = calls.stats  # type: ignore[attr-defined]
     for function, (_, _, own, _, callers) in times.items():
+        if function[0].endswith("asyncio/runners.py"):
+            # The event loop, which for the most part waits.
+            continue
         if function[0] != "~":
             seconds[group_of([_frame(function)])] += own
             continue
