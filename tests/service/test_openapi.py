@@ -33,7 +33,7 @@ positive_data_acceptance.expected-statuses = ["2xx", "3xx", 404, 409, 410, 422]
 [[operations]]
 include-path = [
   "/api/media/upload/initiate", "/api/media/upload/initiate/batch", "/api/messages/send", "/api/messages",
-  "/api/users/{sub}/media"
+  "/api/users/{sub}/media", "/api/media/{media_id}/parts"
 ]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 404, 409, 410, 422]
 
@@ -58,7 +58,19 @@ async def known_ids(platform: Platform) -> list[str]:
     await alice.put(refused, b"REFUSED")
     assert (await alice.confirm(refused["media_id"])).status_code == 422
     await alice.put(arrived, b"arrived")
-    media = [completed, in_use, deleted, refused, arrived, pending, await bob.upload(File(b"bob's"))]
+    in_parts = (await alice.initiate(File(b"in parts"), file_size=80 * 1024**2, multipart=True)).json()
+    assert in_parts["parts"]
+    media = [
+        completed,
+        in_use,
+        deleted,
+        refused,
+        arrived,
+        pending,
+        in_parts,
+        in_parts,
+        await bob.upload(File(b"bob's")),
+    ]
     return [found["media_id"] for found in media]
 
 
