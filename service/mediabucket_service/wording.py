@@ -11,6 +11,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "missing": "is required",
     "string_type": "must be a text",
     "string_unicode": "must not contain half of a surrogate pair",
+    "bool_type": "must be true or false",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_parsing_size": "has too many digits",

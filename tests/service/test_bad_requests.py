@@ -75,6 +75,10 @@ ANNOUNCEMENTS = [
         slug="file-too-large",
         file_size=104_857_601,
     ),
+    *(
+        initiating(f"multipart is {value!r}", "multipart must be true or false", multipart=value)
+        for value in ("true", "false", 1, 0, None)
+    ),
     initiating("type is a list", "mime_type must be a text", mime_type=["image/png"]),
     initiating("type is empty", TYPE, mime_type=""),
     initiating("type has no subtype", TYPE, mime_type="image/"),

@@ -8,7 +8,16 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StrictInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    StrictInt,
+)
 from pydantic_core import PydanticCustomError
 
 from mediabucket_service.media.models import MediaStatus, MediaType
@@ -94,7 +103,7 @@ class InitiateUpload(BaseModel):
     metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=MAX_METADATA_ENTRIES)] = Field(
         default_factory=dict
     )
-    multipart: bool = Field(default=False, description="offer a large file in parts")
+    multipart: StrictBool = Field(default=False, description="offer a large file in parts")
 
 
 class UploadTicket(BaseModel):
