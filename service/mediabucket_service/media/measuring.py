@@ -6,7 +6,6 @@ after a number of calls, and only what a rule of `signatures` has recognised rea
 """
 
 import io
-import math
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -27,7 +26,7 @@ MAX_PIXELS_A_SIDE: Final = 100_000
 MAX_SECONDS: Final = 100 * 3600
 # Pictures and sound of every day need some hundreds.
 _MOST_CALLS: Final = 4000
-# imagesize walks every entry of a HEIF's tables, and a head full of them takes it 50 ms.
+# imagesize walks every entry of a HEIF's tables, and a head full of them takes it 12 ms.
 _HEIF_BYTES: Final = 8192
 _MOST_ROTATIONS: Final = 8
 
@@ -99,7 +98,8 @@ def _plausible_size(width: int, height: int) -> Measures:
 
 
 def _plausible_duration(seconds: float | None) -> Measures:
-    if seconds is None or not math.isfinite(seconds) or not 0 < seconds < MAX_SECONDS:
+    # False of a number that is none, as well.
+    if seconds is None or not 0 < seconds < MAX_SECONDS:
         return Measures()
     return Measures(duration_seconds=round(seconds, 3) or None)
 

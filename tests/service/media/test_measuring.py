@@ -132,6 +132,13 @@ def test_an_impossible_duration_is_none(seconds: float) -> None:
     assert of(iso_media(b"isom", b"isom", seconds=seconds), "video/mp4") == NOTHING
 
 
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1.0, None])
+def test_a_duration_that_is_no_number_is_none(monkeypatch: pytest.MonkeyPatch, seconds: float | None) -> None:
+    """No file is known that brings the library to tell one."""
+    monkeypatch.setattr("mediabucket_service.media.measuring._duration", lambda *_: seconds)
+    assert of(mp3(), "audio/mpeg") == NOTHING
+
+
 def test_a_clock_that_stands_still_is_no_error() -> None:
     content = iso_media(b"isom", b"isom").replace(struct.pack(">I", 1000), bytes(4), 1)
     assert of(content, "video/mp4") == NOTHING
@@ -154,12 +161,16 @@ def inside_heif(inner: bytes) -> bytes:
 FILM = SIGNATURES["video/mp4"]
 EXIF = b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 65_535)
 HOSTILE = {
-    # Sixteen such items alone take imagesize.get a quarter of a second.
+    # Sixteen such items alone take imagesize's reading of orientations a quarter of a second.
     "heic of endless extents": (
         "image/heic",
-        inside_heif(box(b"iloc", bytes(6), b"\x27\x10", b"\0\1\0\0\xff\xff" * 9999)),
+        inside_heif(box(b"iloc", bytes(6), b"\x03\xe8", b"\0\1\0\0\xff\xff" * 1000)),
     ),
     "heic of many properties": ("image/heic", inside_heif(box(b"iprp", box(b"ipco", box(b"free") * 8000)))),
+    "heic of many associations": (
+        "image/heic",
+        inside_heif(box(b"iprp", box(b"ipma", bytes(4), b"\0\0\xff\xff", b"\0\1\0" * 2600))),
+    ),
     "heic of many turns": ("image/heic", inside_heif(b"irot" * 16_000)),
     "jpeg of small segments": ("image/jpeg", b"\xff\xd8" + b"\xff\xe2\0\2" * 17_000),
     "jpeg of fill bytes": ("image/jpeg", b"\xff\xd8" + b"\xff" * HEAD_BYTES),
