@@ -55,7 +55,7 @@ def plot(groups: Mapping[str, Sequence[Row]], file: Path) -> None:
     pyplot = _pyplot()
     heights = [len(rows) + 1 for rows in groups.values()]
     figure, panels = pyplot.subplots(
-        len(groups), 1, figsize=(9, 0.42 * sum(heights) + 0.6), gridspec_kw={"height_ratios": heights}, squeeze=False
+        len(groups), 1, figsize=(10, 0.42 * sum(heights) + 0.6), gridspec_kw={"height_ratios": heights}, squeeze=False
     )
     for panel, (case, rows) in zip(panels[:, 0], groups.items(), strict=True):
         values = [row.value for row in rows]
@@ -63,7 +63,7 @@ def plot(groups: Mapping[str, Sequence[Row]], file: Path) -> None:
         for place, row in enumerate(rows):
             panel.annotate(_label(rows[0], row), (row.value, place), (4, 0), textcoords="offset points", va="center")
         panel.invert_yaxis()
-        panel.set_xlim(0, max(values) * 1.95)
+        panel.set_xlim(0, max(values) * 2.3)
         panel.set_title(f"{case} ({rows[0].unit})", loc="left", fontsize=10, fontweight="bold")
         panel.spines[["top", "right", "bottom"]].set_visible(False)
         panel.tick_params(bottom=False, labelbottom=False)
