@@ -61,7 +61,12 @@ async def own_platform(own_seaweedfs: SeaweedFS, own_settings: Settings, bucket_
 
 @asynccontextmanager
 async def serving(platform: Platform, directory: Path) -> AsyncIterator[tuple[RealService, httpx.AsyncClient]]:
-    changes = {"MEDIABUCKET_DATABASE_TIMEOUT_SECONDS": str(DATABASE_SECONDS), "MEDIABUCKET_DATABASE_POOL_SIZE": "4"}
+    changes = {
+        "MEDIABUCKET_DATABASE_TIMEOUT_SECONDS": str(DATABASE_SECONDS),
+        "MEDIABUCKET_DATABASE_POOL_SIZE": "4",
+        # A confirm is waited for until the store's silence is told, instead of a 202 before that.
+        "MEDIABUCKET_CONFIRM_ANSWER_SECONDS": "30",
+    }
     with real_service(platform, directory, changes=changes) as service:
         limits = httpx.Limits(max_connections=200)
         async with service.client(limits=limits) as http:

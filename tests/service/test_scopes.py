@@ -77,7 +77,7 @@ def test_scopes_are_read_from_both_claims_in_both_forms(claims: dict[str, Any], 
 async def test_the_call_is_documented(platform: Platform) -> None:
     document = (await platform.http.get("/openapi.json")).json()
     operation = document["paths"]["/api/users/{sub}/media"]["delete"]
-    assert set(operation["responses"]) == {"200", "202", "400", "401", "403", "429", "503", "default"}
+    assert set(operation["responses"]) == {"200", "202", "400", "401", "403", "404", "429", "503", "default"}
     for status in ("200", "202"):
         schema = operation["responses"][status]["content"]["application/json"]["schema"]
         assert schema == {"$ref": "#/components/schemas/ErasureReport"}

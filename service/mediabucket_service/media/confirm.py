@@ -71,8 +71,10 @@ class Confirmation:
         self._multipart = multipart
         self._verifications = verifications
 
-    async def confirm(self, user_id: str, media_id: UUID) -> MediaFile:
+    async def confirm(self, user_id: str, media_id: UUID, *, own_seconds: float | None = None) -> MediaFile:
         """The completed media, if it is so in time: ConfirmInProgress means to ask again.
+
+        `own_seconds`: how long to wait for a verification that begins here, instead of what requests wait.
 
         Raises MediaNotFound, UploadMissing, ConfirmInProgress, UploadExpired, MediaDeleted, UploadMismatch, and
         S3Error when the store fails (the upload then stays pending).
@@ -82,8 +84,9 @@ class Confirmation:
         while True:
             leased = await self._repository.lease(media_id, user_id, uuid4(), self._lease_seconds)
             if leased is not None:
+                within_seconds = deadline - time.monotonic() if own_seconds is None else own_seconds
                 return await self._verifications.answer(
-                    leased, partial(self._settle, leased), within_seconds=deadline - time.monotonic()
+                    leased, partial(self._settle, leased), within_seconds=within_seconds
                 )
             file = await self._repository.find(media_id, user_id)
             if file is None:

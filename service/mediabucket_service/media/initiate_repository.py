@@ -17,8 +17,8 @@ from mediabucket_service.batching import Batcher
 from mediabucket_service.database import Connection, Database
 from mediabucket_service.media.models import MediaStatus
 
-# Two statements may be under way, so that one can be answered while the other is being worked on.
-_SLOTS: Final = 2
+# More than the pool lets wait for a database that is away: what comes then is refused at once, behind nobody.
+_SLOTS: Final = 4
 _BATCH: Final = 100
 
 # Rows are taken in the order of the unique index, in every replica: no two statements can wait for each other.

@@ -15,6 +15,9 @@ from mediabucket_service.media.urls import MediaUrls
 from mediabucket_service.metrics import UploadMetrics
 from mediabucket_service.problems import ConfirmInProgress, MediaInUse, MediaNotFound, UploadMissing
 
+# Whoever tells of arrivals is a machine, and patient.
+ARRIVAL_SECONDS = 25.0
+
 
 class MediaService:
     """Media of one bucket, under the rules of its MediaBucket."""
@@ -37,16 +40,17 @@ class MediaService:
         self._metrics = metrics
         self._now = now
 
-    async def confirm(self, user_id: str, media_id: UUID) -> MediaFile:
-        """The completed media; see `Confirmation.confirm` for what it raises."""
-        return await self._confirmation.confirm(user_id, media_id)
+    async def confirm(self, user_id: str, media_id: UUID, *, own_seconds: float | None = None) -> MediaFile:
+        """The completed media; see `Confirmation.confirm` for `own_seconds` and what it raises."""
+        return await self._confirmation.confirm(user_id, media_id, own_seconds=own_seconds)
 
     async def confirm_arrived(self, media_id: UUID) -> MediaFile:
         """Confirm an upload on the store's word, as its uploader would. Raises what `confirm` raises."""
         found = await self._repository.find_many([media_id])
         if not found:
             raise MediaNotFound(f"this bucket has no media {media_id}")
-        return await self.confirm(found[0].uploaded_by, media_id)
+        # Longer than a store that is away is waited for: whoever tells of arrivals must hear of that, and tell again.
+        return await self.confirm(found[0].uploaded_by, media_id, own_seconds=ARRIVAL_SECONDS)
 
     async def confirm_or_pending(self, user_id: str, media_id: UUID) -> MediaFile:
         """As `confirm`, but a media that is still being verified is answered as it is: pending."""
