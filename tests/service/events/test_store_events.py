@@ -203,10 +203,10 @@ async def test_a_bug_costs_its_own_upload_only(
     tickets = [await alice.begin(File(b"picture %d" % number)) for number in range(3)]
     confirm = MediaService.confirm
 
-    async def stumbling(self: MediaService, user_id: str, media_id: Any) -> Any:
+    async def stumbling(self: MediaService, user_id: str, media_id: Any, **options: Any) -> Any:
         if str(media_id) == tickets[1]["media_id"]:
             raise ZeroDivisionError
-        return await confirm(self, user_id, media_id)
+        return await confirm(self, user_id, media_id, **options)
 
     monkeypatch.setattr(MediaService, "confirm", stumbling)
     body = {"Records": [s3_record(taking.connection.bucket, pending(ticket)) for ticket in tickets]}
