@@ -100,6 +100,11 @@ def _handler(
     return handle
 
 
+def answered(model: BaseModel) -> Response:
+    """A model that is valid because it was just made, written as it is and not to be stored; for FastAPI's routes."""
+    return Response(model.model_dump_json(), headers={"Cache-Control": "no-store"}, media_type=_JSON)
+
+
 async def _read(request: Request, model: TypeAdapter[Any]) -> Any:
     """The body as a model. Raises RequestValidationError."""
     content = await request.body()

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response, status
 from fastapi.responses import RedirectResponse
 
 from mediabucket_service.dependencies import CurrentUser, Initiating, Media
-from mediabucket_service.direct_route import DirectRoute
+from mediabucket_service.direct_route import DirectRoute, answered
 from mediabucket_service.media.models import MediaStatus, MediaType
 from mediabucket_service.media.schemas import (
     ExistingMedia,
@@ -99,19 +99,17 @@ async def get_media(media_id: UUID, user: CurrentUser, media: Media, response: R
     return media.view(await media.get(user.id, media_id))
 
 
-@router.get("", responses=response_documentation(*ALWAYS))
+@router.get("", response_model=MediaPage, responses=response_documentation(*ALWAYS))
 async def list_media(
     user: CurrentUser,
     media: Media,
-    response: Response,
     cursor: Annotated[UUID | None, Query(description="`next_cursor` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     status: Annotated[MediaStatus | None, Query(description="all but deleted ones when absent")] = None,
     media_type: MediaType | None = None,
-) -> MediaPage:
+) -> Response:
     """Your media, newest first."""
-    response.headers["Cache-Control"] = "no-store"
-    return await media.page(user.id, cursor=cursor, limit=limit, status=status, media_type=media_type)
+    return answered(await media.page(user.id, cursor=cursor, limit=limit, status=status, media_type=media_type))
 
 
 @router.get(

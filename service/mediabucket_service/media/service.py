@@ -115,20 +115,16 @@ class MediaService:
         ttl = timedelta(seconds=self._spec.uploads.url_ttl_seconds)
         cdn_url = self._urls.cdn_url(file.file_path) if completed else None
         return MediaView(
-            **file.model_dump(
-                include={
-                    "media_id",
-                    "file_name",
-                    "file_size",
-                    "mime_type",
-                    "uploaded_by",
-                    "uploaded_at",
-                    "confirmed_at",
-                    "width",
-                    "height",
-                    "duration_seconds",
-                }
-            ),
+            media_id=file.media_id,
+            file_name=file.file_name,
+            file_size=file.file_size,
+            mime_type=file.mime_type,
+            uploaded_by=file.uploaded_by,
+            uploaded_at=file.uploaded_at,
+            confirmed_at=file.confirmed_at,
+            width=file.width,
+            height=file.height,
+            duration_seconds=file.duration_seconds,
             status=MediaStatus(file.status),
             media_type=MediaType(file.media_type),
             checksum=file.checksum.hex(),

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from mediabucket_service.dependencies import CurrentUser, MessageFlows
-from mediabucket_service.direct_route import DirectRoute
+from mediabucket_service.direct_route import DirectRoute, answered
 from mediabucket_service.flows import MessagePage, SentMessage
 from mediabucket_service.messages.schemas import Name, SendMessage
 from mediabucket_service.problems import (
@@ -47,15 +47,13 @@ async def send_message(request: SendMessage, user: CurrentUser, flows: MessageFl
     return await flows.send_message(user.id, request)
 
 
-@router.get("", responses=response_documentation(*ALWAYS))
+@router.get("", response_model=MessagePage, responses=response_documentation(*ALWAYS))
 async def list_messages(
     _: CurrentUser,
     flows: MessageFlows,
-    response: Response,
     conversation_id: Annotated[Name, Query()],
     before: Annotated[str | None, Query(max_length=64, description="`next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
-) -> MessagePage:
+) -> Response:
     """The messages of a conversation, newest first, with their media."""
-    response.headers["Cache-Control"] = "no-store"
-    return await flows.messages(conversation_id, before=before, limit=limit)
+    return answered(await flows.messages(conversation_id, before=before, limit=limit))
