@@ -161,7 +161,7 @@ class Confirmation:
         current = await self._repository.find(file.media_id, file.uploaded_by)
         if current is not None and current.status == MediaStatus.PENDING:
             raise ConfirmInProgress("another request is confirming this upload", retry_after=1)
-        if current is None or current.status != MediaStatus.COMPLETED:
+        if current is None or current.status != MediaStatus.COMPLETED or current.file_path != file.file_path:
             await self._discard_every_version(file.file_path)
         if current is None:
             raise MediaNotFound(f"you have no media {file.media_id}: it was erased while it was being confirmed")

@@ -129,6 +129,15 @@ class MediaReference(SQLModel, table=True):
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False, server_default=func.now()))
 
 
+class AbandonedCopy(SQLModel, table=True):
+    """A key under `uploads/` that was published and that no media names any more, until its object is removed."""
+
+    __tablename__: ClassVar[str] = "abandoned_copies"
+
+    bucket: str = Field(sa_column=Column(Text, primary_key=True))
+    key: str = Field(sa_column=Column(Text, primary_key=True))
+
+
 class RateLimit(SQLModel, table=True):
     """How much of a user's allowance of calls is left. Unlogged: after a crash everybody begins with all of it.
 

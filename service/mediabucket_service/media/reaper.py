@@ -53,6 +53,15 @@ class BytesRemover:
             after = rows[-1].media_id
         return removed
 
+    async def remove_abandoned_copies(self) -> None:
+        """Remove what was published for media that then took another's object. Raises S3Error when the store fails."""
+        after = ""
+        while keys := await self._repository.abandoned_copies(after=after):
+            for key in keys:
+                await self._objects.delete(key)
+                await self._repository.copy_removed(key)
+            after = keys[-1]
+
     async def _remove(self, row: Removable) -> bool:
         if row.upload_id is not None:
             await self._objects.abort_multipart_upload(pending_key(row.media_id), row.upload_id)
@@ -106,13 +115,14 @@ class Reaper:
             await asyncio.sleep(self._interval_seconds * random.uniform(1 - _JITTER, 1 + _JITTER))
 
     async def clean_up(self) -> None:
-        """Expire stale uploads and remove the bytes of all media that are gone."""
+        """Expire stale uploads; remove the bytes of all media that are gone, and copies that no media names."""
         while expired := await self._repository.expire_stale():
             for media_type in expired:
                 self._metrics.expired(media_type)
             if len(expired) < BATCH:
                 break
         await self._remover.remove_all()
+        await self._remover.remove_abandoned_copies()
 
     async def sweep(self) -> int:
         """Remove bytes under `pending/` that no live upload expects; answers how many objects and uploads went."""

@@ -66,6 +66,22 @@ class RemovalRepository:
             "UPDATE media_files SET bytes_removed_at = now() WHERE media_id = %(media_id)s", {"media_id": media_id}
         )
 
+    async def abandoned_copies(self, *, after: str = "") -> list[str]:
+        """Keys of copies that no media names any more, in order: a batch of those after `after`."""
+        rows = await self._database.fetch_all(
+            "SELECT key FROM abandoned_copies WHERE bucket = %(bucket)s AND key > %(after)s"
+            " ORDER BY key LIMIT %(limit)s",
+            {"bucket": self._bucket, "after": after, "limit": BATCH},
+        )
+        return [row["key"] for row in rows]
+
+    async def copy_removed(self, key: str) -> None:
+        """Forget a copy that is no longer in the store."""
+        await self._database.execute(
+            "DELETE FROM abandoned_copies WHERE bucket = %(bucket)s AND key = %(key)s",
+            {"bucket": self._bucket, "key": key},
+        )
+
     async def still_pending(self, media_ids: Collection[UUID]) -> set[UUID]:
         """Which of these uploads may still be confirmed."""
         rows = await self._database.fetch_all(

@@ -139,20 +139,26 @@ class MediaRepository:
     async def complete_as_duplicate(self, file: MediaFile) -> MediaFile | None:
         """Complete a leased, verified upload by the row that has its bytes already; None when there is none.
 
-        The share lock makes a delete of that row wait, so that its object cannot vanish in between.
+        The share lock makes a delete of that row wait, so that its object cannot vanish in between. The upload's own
+        copy, which no row names from then on, is noted in the same statement.
         """
         row = await self._database.fetch_one(
             "WITH original AS (SELECT media_id, file_path, etag, cdn_url, file_size,"
             "  width, height, duration_seconds FROM media_files"
             "  WHERE bucket = %(bucket)s AND uploaded_by = %(uploaded_by)s AND checksum = %(checksum)s"
-            "  AND status = 'completed' AND duplicate_of IS NULL AND media_id <> %(media_id)s FOR SHARE)"
-            " UPDATE media_files SET status = 'completed', confirmed_at = now(), duplicate_of = original.media_id,"
+            "  AND status = 'completed' AND duplicate_of IS NULL AND media_id <> %(media_id)s FOR SHARE),"
+            " completed AS (UPDATE media_files SET status = 'completed', confirmed_at = now(),"
+            " duplicate_of = original.media_id,"
             " file_path = original.file_path, etag = original.etag, cdn_url = original.cdn_url,"
             " file_size = original.file_size, width = original.width, height = original.height,"
             " duration_seconds = original.duration_seconds, lease_until = NULL, lease_owner = NULL"
             " FROM original WHERE media_files.media_id = %(media_id)s AND status = 'pending'"
-            f" AND lease_owner = %(owner)s RETURNING {_qualified(_COLUMNS)}",
+            f" AND lease_owner = %(owner)s RETURNING media_files.*),"
+            " noted AS (INSERT INTO abandoned_copies (bucket, key) SELECT bucket, %(file_path)s FROM completed"
+            "  ON CONFLICT DO NOTHING)"
+            f" SELECT {_COLUMNS} FROM completed",
             {
+                "file_path": file.file_path,
                 "bucket": self._bucket,
                 "uploaded_by": file.uploaded_by,
                 "checksum": file.checksum,
@@ -267,7 +273,3 @@ def _media_file(row: DictRow | None) -> MediaFile | None:
 
 def _media_files(rows: Iterable[DictRow]) -> list[MediaFile]:
     return [MediaFile(**row) for row in rows]
-
-
-def _qualified(columns: str) -> str:
-    return ", ".join(f"media_files.{column.strip()}" for column in columns.split(","))

@@ -59,6 +59,13 @@ def _create_tables() -> None:
         if_not_exists=True,
     )
     op.create_table(
+        "abandoned_copies",
+        sa.Column("bucket", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("bucket", "key"),
+        if_not_exists=True,
+    )
+    op.create_table(
         "webhooks",
         sa.Column("bucket", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),

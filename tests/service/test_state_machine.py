@@ -1,0 +1,93 @@
+"""Uploads in any order of calls and deaths keep promises 1, 4 and 6; and a service that breaks one is found out.
+
+CI runs the same lives every time. By hand: MEDIABUCKET_TEST_LIVES=1000 for that many others.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+from service_platform import MakePlatform
+from upload_machine import UploadMachine
+
+from mediabucket_service.media import confirm
+from mediabucket_service.media.reaper import BytesRemover
+from mediabucket_service.media.removal_repository import Removable
+from mediabucket_service.media.repository import MediaRepository
+
+LIVES = os.environ.get("MEDIABUCKET_TEST_LIVES")
+IN_CI = 40
+UNTIL_FOUND = 300
+
+MakeMachine = Callable[[], type[UploadMachine]]
+
+
+def lives(number: int, *phases: Phase) -> settings:
+    return settings(
+        max_examples=number,
+        stateful_step_count=30,
+        derandomize=LIVES is None,
+        database=None,
+        deadline=None,
+        phases=phases,
+        suppress_health_check=list(HealthCheck),
+        print_blob=True,
+        report_multiple_bugs=False,
+    )
+
+
+@pytest.fixture
+def machine(make_platform: MakePlatform) -> Iterator[type[UploadMachine]]:
+    """The machine on a platform of its own; Hypothesis is synchronous, and so drives the event loop itself."""
+    with asyncio.Runner() as runner:
+        platform = make_platform(settings_changes={"confirm_lease_seconds": 60, "confirm_answer_seconds": 60})
+        opened = runner.run(platform.__aenter__())
+        try:
+            yield type("Machine", (UploadMachine,), {"platform": opened, "runner": runner})
+        finally:
+            runner.run(platform.__aexit__(None, None, None))
+
+
+@pytest.mark.promise(1)
+@pytest.mark.promise(4)
+@pytest.mark.promise(6)
+def test_every_life_of_uploads_keeps_the_promises(machine: type[UploadMachine]) -> None:
+    run_state_machine_as_test(machine, settings=lives(int(LIVES or IN_CI), Phase.generate, Phase.shrink))
+
+
+def accepts_any_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confirm, "_check_checksum", lambda *_: None)
+
+
+def forgets_published_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def remove(self: BytesRemover, row: Removable) -> bool:
+        await self._repository.bytes_removed(row.media_id)
+        return True
+
+    monkeypatch.setattr(BytesRemover, "_remove", remove)
+
+
+def deletes_what_messages_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def add_references(*_: Any) -> bool:
+        return True
+
+    monkeypatch.setattr(MediaRepository, "add_references", add_references)
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [accepts_any_bytes, forgets_published_bytes, deletes_what_messages_show],
+    ids=lambda broken: broken.__name__,
+)
+def test_a_broken_service_is_found_out(
+    machine: type[UploadMachine],
+    monkeypatch: pytest.MonkeyPatch,
+    break_it: Callable[[pytest.MonkeyPatch], None],
+) -> None:
+    break_it(monkeypatch)
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(machine, settings=lives(UNTIL_FOUND, Phase.generate))
