@@ -44,7 +44,7 @@ def lives(number: int, *phases: Phase) -> settings:
 def machine(make_platform: MakePlatform) -> Iterator[type[UploadMachine]]:
     """The machine on a platform of its own; Hypothesis is synchronous, and so drives the event loop itself."""
     with asyncio.Runner() as runner:
-        platform = make_platform(settings_changes={"confirm_lease_seconds": 60, "confirm_answer_seconds": 60})
+        platform = make_platform(settings_changes={"confirm_lease_seconds": 60, "confirm_answer_seconds": 2})
         opened = runner.run(platform.__aenter__())
         try:
             yield type("Machine", (UploadMachine,), {"platform": opened, "runner": runner})
