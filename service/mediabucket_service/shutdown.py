@@ -8,8 +8,10 @@ out of its Services by itself. /readyz fails for load balancers and persons that
 https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination-flow
 """
 
+import gc
 import logging
 import signal
+import socket
 import time
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -58,6 +60,14 @@ class DrainingServer(uvicorn.Server):
         self._drain: Drain = app.state.drain
         self._drain_seconds = settings.drain_seconds
         self._listen_until: float | None = None
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # What was imported and made so far stays for good. Looking through it for garbage stopped every request for
+        # 0.12 s about once a second under load. https://docs.python.org/3/library/gc.html#gc.freeze
+        gc.collect()
+        gc.freeze()
 
     @override
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
