@@ -97,6 +97,10 @@ class StoreUnavailable(S3Error):
     """The store could not be reached, failed, or did not answer in time."""
 
 
+class StoreFull(StoreUnavailable):
+    """The store, or the bucket's quota, has no room for these bytes."""
+
+
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and what compatible stores answer instead;
 # https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
 # Answers to HEAD have no body: botocore then names the HTTP status as code.
@@ -193,6 +197,10 @@ ERROR_CODES: Final[Mapping[type[S3Error], frozenset[str]]] = {
             "TooManyRequestsException",
         }
     ),
+    # Ceph, MinIO, and what RFC 4918 names its status 507.
+    StoreFull: frozenset(
+        {"InsufficientStorage", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "XMinioStorageFull"}
+    ),
     StoreUnavailable: frozenset(
         {"InternalError", "InternalFailure", "RequestTimeout", "ServiceFailure", "ServiceUnavailable"}
     ),
@@ -211,6 +219,7 @@ _CLASS_OF_STATUS: Final[Mapping[int, type[S3Error]]] = {
     412: PreconditionFailed,
     429: Throttled,
     501: NotImplementedByStore,
+    507: StoreFull,
 }
 _CLASS_OF_HEAD_404: Final[Mapping[str, type[S3Error]]] = {"HeadObject": ObjectMissing, "HeadBucket": BucketMissing}
 

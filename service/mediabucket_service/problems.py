@@ -220,9 +220,11 @@ class DependencyUnavailable(Problem):
     status = HTTPStatus.SERVICE_UNAVAILABLE
     title = "Something the service depends on does not answer"
 
-    def __init__(self, dependency: str, *, retry_after: int = RETRY_SECONDS) -> None:
-        detail = f"the {dependency} cannot be reached right now; try again in {retry_after} seconds"
-        super().__init__(detail, retry_after=retry_after, dependency=dependency)
+    def __init__(self, dependency: str, *, failure: str | None = None, retry_after: int = RETRY_SECONDS) -> None:
+        failure = failure or f"the {dependency} cannot be reached right now"
+        super().__init__(
+            f"{failure}; try again in {retry_after} seconds", retry_after=retry_after, dependency=dependency
+        )
 
 
 _store_unavailable = partial(DependencyUnavailable, "store")
@@ -249,6 +251,8 @@ S3_PROBLEMS: Final[Mapping[type[s3.S3Error], Callable[[], Problem]]] = {
     s3.InvalidRequest: _store_unavailable,
     s3.Throttled: _store_unavailable,
     s3.StoreUnavailable: _store_unavailable,
+    # Room is made by people.
+    s3.StoreFull: partial(_store_unavailable, failure="the store has no room for this file", retry_after=60),
 }
 
 UNAVAILABLE: Final[Mapping[type[Exception], str]] = {

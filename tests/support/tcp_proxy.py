@@ -1,4 +1,4 @@
-"""A TCP proxy that fails on command: it freezes, delays, refuses, or answers 503 in the store's place."""
+"""A TCP proxy that fails on command: it freezes, delays, refuses, loses answers, or answers in the store's place."""
 
 import asyncio
 import contextlib
@@ -15,21 +15,41 @@ from mediabucket_cli.embedded.ports import LOOPBACK
 _CHUNK: Final = 65_536
 _LOOK_SECONDS: Final = 0.05
 _REQUEST: Final = re.compile(rb"(GET|HEAD|PUT|POST|DELETE|OPTIONS) \S+ HTTP/1\.1\r\n")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An answer in the store's place."""
+
+    status: str
+    code: str
+    message: str
+
+    def as_http(self, *, with_body: bool) -> bytes:
+        body = (
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            f"<Error><Code>{self.code}</Code><Message>{self.message}</Message><RequestId>0</RequestId></Error>"
+        )
+        head = f"HTTP/1.1 {self.status}\r\nContent-Type: application/xml\r\nContent-Length: {len(body)}\r\n"
+        return f"{head}Connection: close\r\n\r\n{body if with_body else ''}".encode()
+
+
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-_SLOW_DOWN: Final = (
-    b'<?xml version="1.0" encoding="UTF-8"?>\n'
-    b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message><RequestId>0</RequestId></Error>"
-)
+_SLOW_DOWN: Final = Refusal("503 Service Unavailable", "SlowDown", "Please reduce your request rate.")
 
 
 @dataclass(eq=False)
 class _Connection:
-    """Both sides of one connection. `asked`: the client has said something since the last answer began."""
+    """Both sides of one connection. `asked`: the client has said something since the last answer began.
+
+    `cut_after`: how many more bytes of answers pass before the connection breaks.
+    """
 
     client: asyncio.StreamWriter
     upstream: asyncio.StreamWriter
     frozen: bool = False
     asked: bool = False
+    cut_after: int | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def abort(self) -> None:
@@ -42,17 +62,22 @@ class TcpProxy:
     """Use as a context. Its switches may be turned from any thread, while connections are open.
 
     Set `delay_seconds` for a wait before every answer, and `fails_every_second` to have every second HTTP request
-    answered with 503 SlowDown. `passed` and `failed` count HTTP requests while that switch is on.
+    answered with 503 SlowDown. `passed` and `failed` count HTTP requests while that switch is on. Set `writes_refused`
+    for an answer to every PUT and POST.
     """
 
     def __init__(self, port: int) -> None:
         self.delay_seconds = 0.0
         self.fails_every_second = False
+        self.writes_refused: Refusal | None = None
+        self.cuts = 0
         self.passed = 0
         self.failed = 0
         self.port = 0
         self._target = port
         self._frozen = False
+        self._to_cut: re.Pattern[bytes] | None = None
+        self._cut_after = 0
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ready = threading.Event()
@@ -68,6 +93,13 @@ class TcpProxy:
     ) -> None:
         self._loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join()
+
+    def cut_answer(self, request: bytes, after_bytes: int = 0) -> None:
+        """Break the connection of the next request with these words (a pattern): once it has been passed on, and so
+        many bytes of what the server then says. `cuts` counts.
+        """
+        self._cut_after = after_bytes
+        self._to_cut = re.compile(request)
 
     def freeze(self) -> None:
         """All connections stay open and new ones are accepted, but nothing passes."""
@@ -129,9 +161,20 @@ class TcpProxy:
             connection.abort()
 
     def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Accepted before the end, and told of after it.
+        if self._stopped.is_set():
+            writer.transport.abort()
+            return
         task = self._loop.create_task(self._serve(reader, writer))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+        def end(_: object) -> None:
+            self._tasks.discard(task)
+            # A task that is cancelled before it has begun closes nothing.
+            if not writer.is_closing():
+                writer.transport.abort()
+
+        task.add_done_callback(end)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -159,10 +202,11 @@ class TcpProxy:
         with contextlib.suppress(OSError):
             while chunk := await reader.read(_CHUNK):
                 await self._while_frozen(connection)
-                if self._is_to_fail(chunk):
-                    await _answer_503(connection.client, reader, chunk)
+                if (refusal := self._refusal(chunk)) is not None:
+                    await _refuse_request(connection.client, reader, refusal, chunk)
                     break
                 connection.asked = True
+                self._look_for_cut(connection, chunk)
                 connection.upstream.write(chunk)
                 await connection.upstream.drain()
             await self._while_frozen(connection)
@@ -175,6 +219,11 @@ class TcpProxy:
                     connection.asked = False
                     await asyncio.sleep(self.delay_seconds)
                 await self._while_frozen(connection)
+                if connection.cut_after is not None and connection.cut_after < len(chunk):
+                    self.cuts += 1
+                    connection.abort()
+                    break
+                connection.cut_after = None if connection.cut_after is None else connection.cut_after - len(chunk)
                 connection.client.write(chunk)
                 await connection.client.drain()
             await self._while_frozen(connection)
@@ -184,20 +233,30 @@ class TcpProxy:
         while self._frozen or connection.frozen:
             await asyncio.sleep(_LOOK_SECONDS)
 
-    def _is_to_fail(self, chunk: bytes) -> bool:
+    def _look_for_cut(self, connection: _Connection, chunk: bytes) -> None:
+        if self._to_cut is not None and self._to_cut.search(chunk):
+            self._to_cut = None
+            connection.cut_after = self._cut_after
+
+    def _refusal(self, chunk: bytes) -> Refusal | None:
         """Clients wait for an answer before they ask again, so that each request begins a chunk."""
-        if not self.fails_every_second or not _REQUEST.match(chunk):
-            return False
+        if not _REQUEST.match(chunk):
+            return None
+        if self.writes_refused is not None and chunk.startswith((b"PUT ", b"POST ")):
+            self.failed += 1
+            return self.writes_refused
+        if not self.fails_every_second:
+            return None
         fails = self.failed < self.passed
         self.failed += fails
         self.passed += not fails
-        return fails
+        return _SLOW_DOWN if fails else None
 
 
-async def _answer_503(writer: asyncio.StreamWriter, reader: asyncio.StreamReader, request: bytes) -> None:
-    body = b"" if request.startswith(b"HEAD ") else _SLOW_DOWN
-    head = f"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/xml\r\nContent-Length: {len(_SLOW_DOWN)}\r\n"
-    writer.write(head.encode() + b"Connection: close\r\n\r\n" + body)
+async def _refuse_request(
+    writer: asyncio.StreamWriter, reader: asyncio.StreamReader, refusal: Refusal, request: bytes
+) -> None:
+    writer.write(refusal.as_http(with_body=not request.startswith(b"HEAD ")))
     await writer.drain()
     writer.write_eof()
     # A socket that is closed with unread data resets the connection, and the answer may be lost.
