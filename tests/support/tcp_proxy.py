@@ -192,11 +192,12 @@ class TcpProxy:
             await connection.ended.wait()
         finally:
             self._connections.discard(connection)
+            # Before anything is waited for: this task may be cancelled there.
+            writer.close()
+            upstream_writer.close()
             for relay in relays:
                 relay.cancel()
             await asyncio.gather(*relays, return_exceptions=True)
-            writer.close()
-            upstream_writer.close()
 
     async def _requests(self, connection: _Connection, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(OSError):
