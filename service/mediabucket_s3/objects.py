@@ -6,17 +6,26 @@ import binascii
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, Self
 
 from mediabucket_api.connection import StoreConnection
 from mediabucket_s3.addressing import require_addressable
 from mediabucket_s3.calls import CallWatcher, copy_seconds, unwatched
 from mediabucket_s3.connect import object_client
-from mediabucket_s3.errors import NotImplementedByStore, ObjectMissing, StoreUnavailable, translated_s3_errors
+from mediabucket_s3.errors import (
+    AccessDenied,
+    NotImplementedByStore,
+    ObjectMissing,
+    StoreUnavailable,
+    translated_s3_errors,
+)
 
 STREAM_CHUNK_BYTES: Final = 1024**2
 CHUNK_SECONDS: Final = 30.0
+# A signed URL lives for minutes from when its maker believes it to be; a Date header is exact to the second.
+MOST_SKEW_SECONDS: Final = 60.0
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 LARGEST_COPY: Final = 5 * 1024**3
 _SHA256_BYTES: Final = 32
@@ -93,9 +102,14 @@ class BucketObjects:
             yield cls(client, bucket)
 
     async def check(self) -> None:
-        """Raise S3Error unless the bucket answers: the cheapest call there is."""
+        """Raise S3Error unless the bucket answers, by a clock that agrees with ours: the cheapest call there is."""
         with translated_s3_errors("HeadBucket", self.bucket):
-            await self._client.head_bucket(Bucket=self.bucket)
+            answer = await self._client.head_bucket(Bucket=self.bucket)
+        said = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        behind = (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds() if said else 0.0
+        if abs(behind) > MOST_SKEW_SECONDS:
+            detail = f"this process's clock is {abs(behind):.0f} s {'behind' if behind > 0 else 'ahead of'} the store's"
+            raise AccessDenied("HeadBucket", "RequestTimeTooSkewed", 200, f"{detail}: set it by NTP", self.bucket)
 
     async def head(self, key: str) -> ObjectHead:
         """Raises ObjectMissing."""
