@@ -137,7 +137,7 @@ def obstacle_to_assembling(plan: PartPlan, sizes: Mapping[int, int]) -> UploadMi
         return None
     sentences = []
     if missing:
-        sentences.append(f"{_parts(missing)} of {plan.count} have not arrived")
+        sentences.append(f"{_parts(missing)} of {plan.count} {'has' if len(missing) == 1 else 'have'} not arrived")
     sentences += [
         f"part {number} has {sizes[number]} bytes and must have {plan.size(number)}"
         for number in wrong[:MAX_PARTS_TOLD]
