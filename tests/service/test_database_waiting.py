@@ -1,6 +1,7 @@
 """Who waits for the database, for how long, and on which connections."""
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -99,6 +100,27 @@ async def test_no_more_than_the_limit_wait(database_url: str) -> None:
         assert await slow is not None
         results = await asyncio.gather(*waiting, return_exceptions=True)
         assert [result for result in results if not isinstance(result, Exception)] == [{"n": 1}] * 3
+
+
+async def test_who_stops_waiting_takes_no_connection_along(database_url: str) -> None:
+    """Callers are cancelled in the moments in which connections change hands; none is lost."""
+    chance = random.Random(4)
+    async with connected(database_url) as database:
+
+        async def ask_and_leave() -> None:
+            asking = asyncio.create_task(database.fetch_one("SELECT pg_sleep(0.001)::text AS n", {}))
+            await asyncio.sleep(chance.uniform(0, 0.02))
+            asking.cancel()
+            answers = await asyncio.gather(database.fetch_one("SELECT 1 AS n", {}), asking, return_exceptions=True)
+            assert answers[0] == {"n": 1}
+
+        for _ in range(60):
+            await asyncio.gather(*(ask_and_leave() for _ in range(24)))
+        for _ in range(100):
+            if (stats := database._pool.get_stats())["pool_available"] == 4:
+                break
+            await asyncio.sleep(0.02)
+        assert stats["pool_available"] == 4
 
 
 def attempt(patience: Patience, error: Exception | None = None) -> bool:

@@ -42,4 +42,5 @@ async def test_no_copy_stays_behind(alice: UploadClient, platform: Platform, die
     published = (await platform.row(first["media_id"]))["file_path"]
     await platform.reaper.clean_up()
     assert await platform.keys("uploads/") == [published]
-    assert await platform.database.fetch_all("SELECT * FROM abandoned_copies", {}) == []
+    left = "SELECT key FROM abandoned_copies WHERE bucket = %(bucket)s"
+    assert await platform.database.fetch_all(left, {"bucket": platform.connection.bucket}) == []
