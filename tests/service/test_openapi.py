@@ -29,6 +29,7 @@ PROGRAM = Path(sys.executable).with_name("schemathesis")
 CHECKS = """
 [checks]
 positive_data_acceptance.expected-statuses = ["2xx", "3xx", 404, 409, 410, 422]
+negative_data_rejection.expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429]
 
 [[operations]]
 include-path = [
