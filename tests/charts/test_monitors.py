@@ -40,7 +40,7 @@ def upload_service(name: str) -> dict[str, Any]:
     where = {"endpoint": "http://store:8333", "public_endpoint": "https://s3.example.com"}
     store = StoreConnection.model_validate(keys | where)
     connection = BucketConnection(store=store, bucket="chat", spec=resource.spec)
-    settings = OperatorSettings(service_image="service:1")
+    settings = OperatorSettings(namespace="mediabucket-system", service_image="service:1")
     return manifests(resource, connection, settings, "checksum")["Service"]
 
 
