@@ -17,7 +17,7 @@ from real_service import RealService, real_service
 from served_api import served
 from service_platform import MakePlatform, Platform
 from upload_client import File, UploadClient
-from watched_expressions import NOT_YET, RULES, is_awaited, of_dashboard, of_rules, silent, with_selectors
+from watched_expressions import RULES, awaited_selectors, is_awaited, of_dashboard, of_rules, silent, with_selectors
 from webhook_receiver import SECRET, hook, running_receiver
 
 from mediabucket_api.connection import webhook_secret_variable
@@ -94,6 +94,6 @@ async def test_every_panel_and_alert_shows_something(watched: PrometheusServer) 
     wanted = [expression for expression in expressions if not is_awaited(expression)]
     assert await asyncio.to_thread(silent, wanted, watched.query, SECONDS) == []
     # What has come by now is no longer to be left out.
-    awaited = [expression for expression in expressions if expression.partition("{")[0] in NOT_YET]
+    awaited = awaited_selectors(expressions)
     assert await asyncio.to_thread(silent, awaited, watched.query, 1) == awaited
     await asyncio.to_thread(draw_if_asked, "uploads", watched.query_range)

@@ -80,6 +80,11 @@ def is_awaited(expression: str) -> bool:
     return any(name in expression for name in NOT_YET)
 
 
+def awaited_selectors(expressions: Iterable[str]) -> list[str]:
+    """The selectors of what does not exist yet: one that yields something has to leave NOT_YET."""
+    return [text for text in expressions if SELECTOR.fullmatch(text) and is_awaited(text)]
+
+
 def silent(expressions: Iterable[str], query: Query, seconds: float) -> list[str]:
     """Those that yield no number, however often they are asked within this time."""
     left = list(expressions)

@@ -1,0 +1,71 @@
+"""The dashboard and the alerts of the operator on a real Prometheus, which watches a real operator: one MediaBucket is
+well and is changed behind its back, one has no store, one store has no answer.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from draw_dashboards import draw_if_asked
+from kube_platform import Platform
+from monitoring import operator_alerts
+from operator_process import OPERATOR_NAMESPACE, condition, eventually, media_bucket, store_documents
+from prometheus_server import PrometheusServer, Target, prometheus
+from watched_expressions import RULES, awaited_selectors, is_awaited, of_dashboard, of_rules, silent, with_selectors
+
+from mediabucket_cli.embedded.ports import LOOPBACK
+
+SECONDS = 45
+ORIGINS = {"allowedOrigins": ["https://app.example.com"]}
+
+
+@pytest.fixture
+def watched(platform: Platform, tmp_path: Path) -> Iterator[PrometheusServer]:
+    labels = {"job": "mediabucket-operator", "namespace": OPERATOR_NAMESPACE, "pod": "operator"}
+    target = Target(f"{LOOPBACK}:{platform.operator.port}", labels)
+    with prometheus(tmp_path / "prometheus", RULES, [target]) as server:
+        yield server
+
+
+@pytest.fixture
+def busy(platform: Platform, team: str, watched: PrometheusServer) -> PrometheusServer:
+    """Watched while all this happens."""
+    kube = platform.kube
+    nowhere = platform.store.connection.model_copy(update={"endpoint": f"http://{LOOPBACK}:9"})
+    kube.apply(*store_documents("nowhere", nowhere))
+    kube.apply(media_bucket("avatars", team, "store", cors=ORIGINS), media_bucket("lost", team, "nowhere"))
+    platform.wait("avatars", team)
+    eventually(lambda: condition(platform.get("lost", team), "Ready").get("status") == "False")
+    admin = platform.admin(f"{team}-avatars")
+    # Twice: a counter grows from its second value on.
+    for number in range(2):
+        admin.delete_cors()
+        kube.kubectl("annotate", "mb/avatars", "-n", team, f"example.com/n={number}", "--overwrite")
+        eventually(lambda: admin.get_cors())
+    return watched
+
+
+def test_every_panel_and_alert_shows_something(busy: PrometheusServer) -> None:
+    expressions = with_selectors([*of_dashboard("operator"), *of_rules(operator_alerts.groups())])
+    assert len(expressions) > 40
+    wanted = [expression for expression in expressions if not is_awaited(expression)]
+    assert silent(wanted, busy.query, SECONDS) == []
+    # What has come by now is no longer to be left out.
+    awaited = awaited_selectors(expressions)
+    assert silent(awaited, busy.query, 1) == awaited
+    draw_if_asked("operator", busy.query_range)
+
+
+def test_an_operator_that_is_gone_is_noticed(platform: Platform, watched: PrometheusServer) -> None:
+    """The alert itself waits for five minutes; that it would fire is seen at once."""
+    eventually(lambda: watched.query('up{job="mediabucket-operator"} == 1'))
+    [alert] = [
+        rule for group in operator_alerts.groups() for rule in group.alerts if rule.name == "MediaBucketOperatorDown"
+    ]
+    assert watched.query(alert.condition.text) == []
+    platform.operator.stop()
+    try:
+        eventually(lambda: watched.query(alert.condition.text))
+    finally:
+        platform.operator.start()
+        eventually(lambda: platform.operator.health()[0] == 200)
