@@ -2,11 +2,15 @@
 well and is changed behind its back, one has no store, one store has no answer.
 """
 
+import re
+import time
+import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from draw_dashboards import draw_if_asked
+from draw_dashboards import draw, drawing_is_asked
 from kube_platform import Platform
 from monitoring import operator_alerts
 from operator_process import OPERATOR_NAMESPACE, condition, eventually, media_bucket, store_documents
@@ -16,6 +20,7 @@ from watched_expressions import RULES, awaited_selectors, is_awaited, of_dashboa
 from mediabucket_cli.embedded.ports import LOOPBACK
 
 SECONDS = 45
+DRAWN_SECONDS = 60
 ORIGINS = {"allowedOrigins": ["https://app.example.com"]}
 
 
@@ -27,21 +32,32 @@ def watched(platform: Platform, tmp_path: Path) -> Iterator[PrometheusServer]:
         yield server
 
 
+def repairs(platform: Platform) -> Counter[str]:
+    """What the operator says that it has written back, by aspect."""
+    with urllib.request.urlopen(f"http://{LOOPBACK}:{platform.operator.port}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    counted = re.findall(r'^mediabucket_operator_drift_repaired_total\{aspect="(\w+)"\} (\S+)$', text, re.MULTILINE)
+    return Counter({aspect: int(float(value)) for aspect, value in counted})
+
+
 @pytest.fixture
 def busy(platform: Platform, team: str, watched: PrometheusServer) -> PrometheusServer:
     """Watched while all this happens."""
     kube = platform.kube
+    before = repairs(platform)
     nowhere = platform.store.connection.model_copy(update={"endpoint": f"http://{LOOPBACK}:9"})
     kube.apply(*store_documents("nowhere", nowhere))
     kube.apply(media_bucket("avatars", team, "store", cors=ORIGINS), media_bucket("lost", team, "nowhere"))
     platform.wait("avatars", team)
     eventually(lambda: condition(platform.get("lost", team), "Ready").get("status") == "False")
+    assert repairs(platform) == before, "a new bucket was counted as repaired"
     admin = platform.admin(f"{team}-avatars")
     # Twice: a counter grows from its second value on.
     for number in range(2):
         admin.delete_cors()
         kube.kubectl("annotate", "mb/avatars", "-n", team, f"example.com/n={number}", "--overwrite")
         eventually(lambda: admin.get_cors())
+    eventually(lambda: repairs(platform) == before + Counter(cors=2))
     return watched
 
 
@@ -53,7 +69,9 @@ def test_every_panel_and_alert_shows_something(busy: PrometheusServer) -> None:
     # What has come by now is no longer to be left out.
     awaited = awaited_selectors(expressions)
     assert silent(awaited, busy.query, 1) == awaited
-    draw_if_asked("operator", busy.query_range)
+    if drawing_is_asked():
+        time.sleep(DRAWN_SECONDS)
+        draw("operator", busy.query_range, DRAWN_SECONDS)
 
 
 def test_an_operator_that_is_gone_is_noticed(platform: Platform, watched: PrometheusServer) -> None:
