@@ -13,7 +13,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -35,40 +35,54 @@ UNITS: Final = {"s": "s", "bytes": "B", "Bps": "B/s", "ops": "/s", "reqps": "/s"
 NAME_LENGTH: Final = 28
 LEGEND_LENGTH: Final = 8
 
-Series = list[dict[str, Any]]
-Panel = dict[str, Any]
+Series: TypeAlias = list[dict[str, Any]]
+Panel: TypeAlias = dict[str, Any]
 # An expression and for how many seconds, to series as Prometheus' query_range answers them.
-Query = Callable[[str, float], Series]
+Query: TypeAlias = Callable[[str, float], Series]
 
 
-def draw_if_asked(board: str, query: Query, seconds: float = 60) -> None:
-    """Draw into docs/images if DRAW_DASHBOARDS is set."""
-    if os.environ.get("DRAW_DASHBOARDS"):
-        draw(board, query, seconds, IMAGES / f"{board}.png")
+class Drawn(NamedTuple):
+    """A series: what it is called, its labels, its points (Unix time in seconds, value)."""
+
+    name: str
+    labels: dict[str, str]
+    points: list[tuple[float, float]]
 
 
-def draw(board: str, query: Query, seconds: float, file: Path) -> None:
-    """Every panel at its place, with the data of the last seconds."""
+def drawing_is_asked() -> bool:
+    return bool(os.environ.get("DRAW_DASHBOARDS"))
+
+
+def draw(board: str, query: Query, seconds: float, directory: Path = IMAGES) -> None:
+    """Every panel at its place, with the data of the last seconds, as <directory>/<board>.png."""
     panels = json.loads((BOARDS / f"{board}.json").read_text())["panels"]
     height = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels)
     figure = Figure(figsize=(COLUMNS * SCALE[0], height * SCALE[1]), dpi=DOTS)
     for panel in panels:
-        place = panel["gridPos"]
-        left, top = place["x"] / COLUMNS, 1 - place["y"] / height
         if panel["type"] == "row":
-            figure.text(0.005, top - 0.8 / height, panel["title"], fontsize=11, fontweight="bold")
-            continue
-        margins = (0.032, 1.8 / height) if panel["type"] != "stat" else (0.008, 0.4 / height)
-        bottom = top - place["h"] / height
-        width, tall = place["w"] / COLUMNS - margins[0] - 0.008, place["h"] / height - margins[1] - 1.3 / height
-        axes = figure.add_axes((left + margins[0], bottom + margins[1], width, tall))
-        axes.set_title(panel["title"], fontsize=8, loc="left", pad=3)
-        DRAWN[panel["type"]](axes, panel, answers(panel, query, seconds))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file)
+            top = 1 - (panel["gridPos"]["y"] + 0.8) / height
+            figure.text(0.005, top, panel["title"], fontsize=11, fontweight="bold")
+        else:
+            axes = figure.add_axes(_place(panel, height))
+            axes.set_title(panel["title"], fontsize=8, loc="left", pad=3)
+            DRAWN[panel["type"]](axes, panel, answers(panel, query, seconds))
+    directory.mkdir(parents=True, exist_ok=True)
+    figure.savefig(directory / f"{board}.png")
 
 
-def answers(panel: Panel, query: Query, seconds: float) -> list[tuple[str, dict[str, str], list[tuple[float, float]]]]:
+def _place(panel: Panel, height: int) -> tuple[float, float, float, float]:
+    """Left, bottom, width, height as shares of the picture; numbers need no room for axes."""
+    place = panel["gridPos"]
+    beside, below = {"stat": (0.008, 0.4), "bargauge": (0.05, 1.8)}.get(panel["type"], (0.034, 1.8))
+    return (
+        place["x"] / COLUMNS + beside,
+        1 - (place["y"] + place["h"] - below) / height,
+        place["w"] / COLUMNS - beside - 0.008,
+        (place["h"] - below - 1.3) / height,
+    )
+
+
+def answers(panel: Panel, query: Query, seconds: float) -> list[Drawn]:
     """The name of each series, its labels, its points without those that are no number."""
     found = []
     for target in panel["targets"]:
@@ -78,8 +92,8 @@ def answers(panel: Panel, query: Query, seconds: float) -> list[tuple[str, dict[
         for series in query(text, seconds):
             points = [(float(at), float(value)) for at, value in series["values"]]
             real = [(at, value) for at, value in points if math.isfinite(value)]
-            found.append((named(target.get("legendFormat", ""), series["metric"]), series["metric"], real))
-    return [item for item in found if item[2]]
+            found.append(Drawn(named(target.get("legendFormat", ""), series["metric"]), series["metric"], real))
+    return [series for series in found if series.points]
 
 
 def named(legend: str, labels: Mapping[str, str]) -> str:
@@ -99,14 +113,14 @@ def readable(value: float, unit: str) -> str:
     return f"{value:.3g} {UNITS.get(unit, '')}".strip()
 
 
-def _number(axes: Axes, panel: Panel, series: list[tuple[str, dict[str, str], list[tuple[float, float]]]]) -> None:
+def _number(axes: Axes, panel: Panel, series: list[Drawn]) -> None:
     defaults = panel["fieldConfig"]["defaults"]
     axes.set_xticks([])
     axes.set_yticks([])
     if not series:
         _nothing(axes)
         return
-    value = series[0][2][-1][1]
+    value = series[0].points[-1][1]
     steps = defaults["thresholds"]["steps"]
     color = [step["color"] for step in steps if step["value"] is None or value >= step["value"]][-1]
     axes.set_facecolor(COLORS[color])
@@ -114,7 +128,7 @@ def _number(axes: Axes, panel: Panel, series: list[tuple[str, dict[str, str], li
     axes.text(0.5, 0.5, text, ha="center", va="center", fontsize=17, color="white", transform=axes.transAxes)
 
 
-def _lines(axes: Axes, panel: Panel, series: list[tuple[str, dict[str, str], list[tuple[float, float]]]]) -> None:
+def _lines(axes: Axes, panel: Panel, series: list[Drawn]) -> None:
     axes.tick_params(labelsize=6)
     if not series:
         _nothing(axes)
@@ -132,7 +146,7 @@ def _lines(axes: Axes, panel: Panel, series: list[tuple[str, dict[str, str], lis
     )
 
 
-def _bars(axes: Axes, panel: Panel, series: list[tuple[str, dict[str, str], list[tuple[float, float]]]]) -> None:
+def _bars(axes: Axes, panel: Panel, series: list[Drawn]) -> None:
     names = [target["legendFormat"] for target in panel["targets"]]
     values = {name: points[-1][1] for name, _, points in series}
     axes.barh(names[::-1], [values.get(name, 0) for name in names[::-1]], color=COLORS["blue"])
@@ -142,7 +156,7 @@ def _bars(axes: Axes, panel: Panel, series: list[tuple[str, dict[str, str], list
         axes.text(0, place, f" {text}", va="center", fontsize=7)
 
 
-def _table(axes: Axes, panel: Panel, series: list[tuple[str, dict[str, str], list[tuple[float, float]]]]) -> None:
+def _table(axes: Axes, panel: Panel, series: list[Drawn]) -> None:
     axes.set_axis_off()
     columns = panel["transformations"][0]["options"]["include"]["names"]
     rows = [[labels.get(column, "") for column in columns] for _, labels, _ in series][:10]
@@ -176,7 +190,7 @@ def query_of(url: str) -> Query:
 
 def main(url: str, minutes: str = "60") -> None:
     for file in sorted(BOARDS.glob("*.json")):
-        draw(file.stem, query_of(url), 60 * float(minutes), IMAGES / f"{file.stem}.png")
+        draw(file.stem, query_of(url), 60 * float(minutes))
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def test_links_lead_to_runbooks_that_exist(name: str) -> None:
 
 
 def test_config_maps_hold_the_dashboards(rendered: list[dict[str, Any]]) -> None:
-    found = {}
+    found: dict[str, str] = {}
     for item in of_kind(rendered, "ConfigMap"):
         assert item["metadata"]["labels"]["grafana_dashboard"] == "1"
         assert item["metadata"]["labels"]["team"] == "platform"

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from draw_dashboards import draw_if_asked
+from draw_dashboards import draw, drawing_is_asked
 from monitoring import upload_alerts
 from prometheus_server import PrometheusServer, Target, prometheus
 from real_service import RealService, real_service
@@ -25,6 +25,7 @@ from mediabucket_api.connection import webhook_secret_variable
 OFTEN = {"reaper_interval_seconds": 1, "sweep_interval_seconds": 2, "webhook_interval_seconds": 0.2}
 STALE = "expires_at = now() - interval '1 second'"
 SECONDS = 45
+DRAWN_SECONDS = 60
 LARGE = 64 * 1024**2
 
 
@@ -96,4 +97,6 @@ async def test_every_panel_and_alert_shows_something(watched: PrometheusServer) 
     # What has come by now is no longer to be left out.
     awaited = awaited_selectors(expressions)
     assert await asyncio.to_thread(silent, awaited, watched.query, 1) == awaited
-    await asyncio.to_thread(draw_if_asked, "uploads", watched.query_range)
+    if drawing_is_asked():
+        await asyncio.sleep(DRAWN_SECONDS)
+        await asyncio.to_thread(draw, "uploads", watched.query_range, DRAWN_SECONDS)
