@@ -149,7 +149,7 @@ class Metrics(Values):
     """The PodMonitor of the operator. Dashboards and alerts expect its job to be mediabucket-operator."""
     service_monitor: Monitor = Monitor()
     """The ServiceMonitor of all upload services, in every namespace. Dashboards and alerts expect their job to be
-    mediabucket, and a label mediabucket with the name of the MediaBucket.
+    mediabucket, and a label mediabucket with the name of the MediaBucket (shortened where it is no DNS label).
     """
 
 

@@ -270,7 +270,7 @@ def _rest() -> list[Panel]:
             "By type.",
             Query(total(completed, "media_type"), "{{media_type}}"),
             unit="Bps",
-            width=6,
+            width=4,
         ),
         lines(
             "From announced to media",
@@ -280,7 +280,7 @@ def _rest() -> list[Panel]:
                 for rank in (0.5, 0.95)
             ),
             unit="s",
-            width=6,
+            width=4,
         ),
         lines(
             "Webhooks",
@@ -301,10 +301,21 @@ def _rest() -> list[Panel]:
         ),
         lines(
             "Database connections",
-            "In use and idle beside the size of the pools, and the time that all but 5 % wait for one.",
+            "In use and idle, beside the size of the pools.",
             Query(total(chosen("mediabucket_database_pool_connections", SHOWN), "state"), "{{state}}"),
             Query(total(chosen("mediabucket_database_pool_size", SHOWN)), "size"),
             unit="short",
             width=4,
+        ),
+        lines(
+            "Waiting for a connection",
+            "Half of the requests, and all but 1 %.",
+            *(
+                Query(quantile(rank, "mediabucket_database_pool_wait_seconds", RATE, SHOWN), f"p{rank * 100:.0f}")
+                for rank in (0.5, 0.99)
+            ),
+            unit="s",
+            width=4,
+            runbook="initiate-failing",
         ),
     ]

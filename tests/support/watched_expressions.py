@@ -34,6 +34,7 @@ NOT_YET = (
     "mediabucket_orphan_bytes",
     "mediabucket_database_pool_connections",
     "mediabucket_database_pool_size",
+    "mediabucket_database_pool_wait_seconds_bucket",
     "controller_runtime_reconcile_errors_total",
     "controller_runtime_active_workers",
     "controller_runtime_max_concurrent_reconciles",
