@@ -1,5 +1,6 @@
 """Every alert: fires when it must, stays silent when it must, says a whole sentence, and has a runbook that exists."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -12,9 +13,12 @@ from monitoring.alert import RUNBOOKS_URL, Alert, Severity
 from monitoring.rule_files import alerts, groups
 from prometheus_programs import prometheus_program
 
+from mediabucket_api import constants
+
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOKS = ROOT / "docs" / "runbooks"
-RULES = ROOT / "charts" / "mediabucket" / "alerts" / "rules.yaml"
+CHART = ROOT / "charts" / "mediabucket"
+RULES = CHART / "alerts" / "rules.yaml"
 CASES = sorted((Path(__file__).parent / "alerts").glob("*.yaml"))
 # What a runbook answers.
 CHAPTERS = ["## Symptom", "## What it means", "## What to check", "## What to do"]
@@ -83,6 +87,42 @@ class TestAlert:
         assert alert.condition.measured
         for measured in alert.condition.measured:
             assert measured in alert.condition.text
+
+
+def schema_of(kind: str) -> dict[str, Any]:
+    document = yaml.safe_load((ROOT / "crds" / f"{kind}.yaml").read_text())
+    found: dict[str, Any] = document["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return found
+
+
+def is_field(schema: dict[str, Any], path: list[str]) -> bool:
+    """Whether a resource can have this field; items of lists are looked into."""
+    for name in path:
+        schema = schema.get("items", schema).get("properties", {}).get(name)
+        if schema is None:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("file", sorted(RUNBOOKS.glob("*.md")), ids=lambda file: file.stem)
+class TestRunbook:
+    def test_names_fields_that_exist(self, file: Path) -> None:
+        paths = set(re.findall(r"\bspec\.[\w.\[\]]*\w", file.read_text()))
+        kinds = [schema_of(kind) for kind in ("mediabuckets", "objectstores")]
+        for path in paths:
+            names = path.replace("[]", "").split(".")
+            assert any(is_field(kind, names) for kind in kinds), path
+
+    def test_names_annotations_that_exist(self, file: Path) -> None:
+        known = {value for name, value in vars(constants).items() if name.endswith("_ANNOTATION")}
+        assert set(re.findall(r"mediabucket\.dev/[a-z-]+", file.read_text())) <= known
+
+    def test_names_panels_that_exist(self, file: Path) -> None:
+        boards = (CHART / "dashboards").glob("*.json")
+        titles = {panel["title"] for board in boards for panel in json.loads(board.read_text())["panels"]}
+        text = re.sub(r"```.*?```", "", file.read_text(), flags=re.DOTALL)
+        named = re.findall(r"(?<!\*)\*([^*`]+)\*(?!\*)", " ".join(text.split()))
+        assert set(named) <= titles
 
 
 def test_names_are_unique() -> None:
