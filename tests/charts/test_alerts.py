@@ -60,6 +60,15 @@ class TestAlert:
         assert [found for found in tried if found], "no case in which it fires"
         assert [found for found in tried if not found], "no case in which it stays silent"
 
+    def test_waits_as_long_as_it_says(self, alert: Alert) -> None:
+        """In one of the cases in which it fires it has been silent before."""
+        tests = [test for file in CASES for test in yaml.safe_load(file.read_text())["tests"]]
+        tried = [
+            [bool(check["exp_alerts"]) for check in test["alert_rule_test"] if check["alertname"] == alert.name]
+            for test in tests
+        ]
+        assert [False, True] in tried
+
     def test_says_a_whole_sentence(self, alert: Alert) -> None:
         said = [
             found["exp_annotations"]["summary"]
