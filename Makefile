@@ -8,7 +8,7 @@ CODE = crds operator service cli scripts tests
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test kube-assets test-kube check crds bench bench-operator lock clean
+.PHONY: help demo dev test kube-assets test-kube check crds dashboards bench bench-operator lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,13 +42,19 @@ check: ## Check format, lint, types, layers and generated files
 	$(BIN)/lint-imports --no-cache
 	@generated=$$(mktemp -d) && trap 'rm -r "$$generated"' EXIT \
 	  && $(BIN)/python -m mediabucket_api "$$generated" \
-	  && for file in "$$generated"/*; do diff -u "crds/$${file##*/}" "$$file" || { echo 'run: make crds'; exit 1; }; done
+	  && for file in "$$generated"/*; do diff -u "crds/$${file##*/}" "$$file" || { echo 'run: make crds'; exit 1; }; done \
+	  && $(BIN)/python scripts/dashboards.py "$$generated/chart" \
+	  && for file in dashboards alerts; do diff -ru "charts/mediabucket/$$file" "$$generated/chart/$$file" || { echo 'run: make dashboards'; exit 1; }; done
 	$(BIN)/pytest -q tests/test_layout.py
 
 crds: ## Generate crds/*.yaml and the chart's files from the models
 	$(BOOTSTRAP) dev
 	$(BIN)/python -m mediabucket_api
 	$(BIN)/python scripts/chart.py
+
+dashboards: ## Generate the chart's dashboards and alerts from scripts/monitoring
+	$(BOOTSTRAP) dev
+	$(BIN)/python scripts/dashboards.py
 
 bench: ## Measure the hot path beside its peers
 	$(BOOTSTRAP) dev

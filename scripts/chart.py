@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
+from monitoring.alert import RUNBOOKS_URL
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
@@ -132,9 +133,45 @@ class MetricsService(Values):
     """Annotations of the Service, such as those that a scraper looks for."""
 
 
+class Monitor(Values):
+    enabled: bool = False
+    """Make it; its kind, of monitoring.coreos.com, must be in the cluster."""
+    interval: Annotated[str, StringConstraints(pattern=r"^[0-9]+(ms|s|m)$")] = "30s"
+    """How often is asked."""
+    labels: Labels = {}
+    """More labels, such as those that your Prometheus chooses monitors by."""
+
+
 class Metrics(Values):
     service: MetricsService = MetricsService()
     """The Service that Prometheus finds the operator by."""
+    pod_monitor: Monitor = Monitor()
+    """The PodMonitor of the operator. Dashboards and alerts expect its job to be mediabucket-operator."""
+    service_monitor: Monitor = Monitor()
+    """The ServiceMonitor of all upload services, in every namespace. Dashboards and alerts expect their job to be
+    mediabucket, and a label mediabucket with the name of the MediaBucket (shortened where it is no DNS label).
+    """
+
+
+class Dashboards(Values):
+    enabled: bool = False
+    """Make a ConfigMap for each dashboard, with the label grafana_dashboard that Grafana's sidecar looks for."""
+    labels: Labels = {}
+    """More labels of them."""
+    annotations: Labels = {}
+    """Annotations of them, such as the folder that the sidecar shall use."""
+
+
+class Alerts(Values):
+    enabled: bool = False
+    """Make a PrometheusRule; its kind, of monitoring.coreos.com, must be in the cluster."""
+    labels: Labels = {}
+    """More labels, such as those that your Prometheus chooses rules by."""
+
+
+class Runbooks(Values):
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s'\"]+[^\s'\"/]$")] = RUNBOOKS_URL
+    """Where docs/runbooks of this version can be read; alerts and dashboards link to it."""
 
 
 class Resources(Values):
@@ -192,7 +229,13 @@ class ChartValues(Values):
     rbac: Rbac = Rbac()
     """What the operator and people may do."""
     metrics: Metrics = Metrics()
-    """How the operator is watched."""
+    """How the operator and the upload services are watched."""
+    dashboards: Dashboards = Dashboards()
+    """Dashboards for Grafana: of uploads, and of the operator and its stores."""
+    alerts: Alerts = Alerts()
+    """Alerts for Prometheus."""
+    runbooks: Runbooks = Runbooks()
+    """What to do when an alert fires."""
     resources: Resources = Resources()
     """Processor time and memory of the operator."""
     labels: Labels = {}

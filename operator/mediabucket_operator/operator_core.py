@@ -142,7 +142,8 @@ class Operator:
 
     def _count_drift(self, visited: Visited) -> None:
         for change in visited.changes:
-            if change.applied:
+            # What is written for a new bucket or an edited manifest repairs nothing.
+            if visited.drift and change.applied:
                 metrics.DRIFT_REPAIRED.labels(change.aspect).inc()
 
     def _visit_all_on(self, store: str) -> None:

@@ -43,11 +43,14 @@ class Environment:
 
 @dataclass(frozen=True)
 class Visited:
-    """How a visit went. `present` is False for an object that is gone, or on its way out."""
+    """How a visit went. `present` is False for an object that is gone, or on its way out; `drift` says that the bucket
+    had been as wanted before it was changed.
+    """
 
     present: bool
     status: MediaBucketStatus | None = None
     changes: tuple[Change, ...] = ()
+    drift: bool = False
 
 
 def visit(environment: Environment, reference: Reference, refusal: StoreRefused | None = None) -> Visited:
@@ -195,7 +198,7 @@ class _Visit:
             *(provisioned.notes if provisioned else ()),
         ]
         tell(self._environment, self._manifest, notes)
-        return Visited(present=True, status=status, changes=outcome.changes)
+        return Visited(present=True, status=status, changes=outcome.changes, drift=drift)
 
     def _concluded(self, outcome: Outcome, provisioned: Provisioned) -> MediaBucketStatus:
         """The status of the store's side and of the cluster's side as one, on top of what it was before the visit."""

@@ -50,3 +50,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "mediabucket.image" -}}
 {{ .image.repository }}:{{ .image.tag | default .version }}{{ with .image.digest }}@{{ . }}{{ end }}
 {{- end -}}
+
+{{- /* Of a dictionary: root, and the labels of one monitor or rule. */ -}}
+{{- define "mediabucket.monitoringLabels" -}}
+{{ toYaml (merge (include "mediabucket.ownLabels" .root | fromYaml) (.labels | default dict) (.root.Values.labels | default dict)) }}
+{{- end -}}
+
+{{- /* Grafana's sidecar takes ConfigMaps with the first of them. */ -}}
+{{- define "mediabucket.dashboardLabels" -}}
+{{ toYaml (merge (dict "grafana_dashboard" "1") (include "mediabucket.ownLabels" . | fromYaml) (.Values.dashboards.labels | default dict) (.Values.labels | default dict)) }}
+{{- end -}}
+
+{{- /* Of a dictionary: root, and a generated file, whose links to runbooks then lead to runbooks.url. */ -}}
+{{- define "mediabucket.withRunbooks" -}}
+{{ .root.Files.Get .file | replace "https://mediabucket.dev/runbooks" .root.Values.runbooks.url | trim }}
+{{- end -}}

@@ -1,0 +1,1 @@
+"""How MediaBucket is watched: dashboards and alerts, as data. `scripts/dashboards.py` writes them into the chart."""

@@ -1,0 +1,89 @@
+"""The dashboard and the alerts of the operator on a real Prometheus, which watches a real operator: one MediaBucket is
+well and is changed behind its back, one has no store, one store has no answer.
+"""
+
+import re
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from draw_dashboards import draw, drawing_is_asked
+from kube_platform import Platform
+from monitoring import operator_alerts
+from operator_process import OPERATOR_NAMESPACE, condition, eventually, media_bucket, store_documents
+from prometheus_server import PrometheusServer, Target, prometheus
+from watched_expressions import RULES, awaited_selectors, is_awaited, of_dashboard, of_rules, silent, with_selectors
+
+from mediabucket_cli.embedded.ports import LOOPBACK
+
+SECONDS = 45
+DRAWN_SECONDS = 60
+ORIGINS = {"allowedOrigins": ["https://app.example.com"]}
+
+
+@pytest.fixture
+def watched(platform: Platform, tmp_path: Path) -> Iterator[PrometheusServer]:
+    labels = {"job": "mediabucket-operator", "namespace": OPERATOR_NAMESPACE, "pod": "operator"}
+    target = Target(f"{LOOPBACK}:{platform.operator.port}", labels)
+    with prometheus(tmp_path / "prometheus", RULES, [target]) as server:
+        yield server
+
+
+def repairs(platform: Platform) -> Counter[str]:
+    """What the operator says that it has written back, by aspect."""
+    with urllib.request.urlopen(f"http://{LOOPBACK}:{platform.operator.port}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    counted = re.findall(r'^mediabucket_operator_drift_repaired_total\{aspect="(\w+)"\} (\S+)$', text, re.MULTILINE)
+    return Counter({aspect: int(float(value)) for aspect, value in counted})
+
+
+@pytest.fixture
+def busy(platform: Platform, team: str, watched: PrometheusServer) -> PrometheusServer:
+    """Watched while all this happens."""
+    kube = platform.kube
+    before = repairs(platform)
+    nowhere = platform.store.connection.model_copy(update={"endpoint": f"http://{LOOPBACK}:9"})
+    kube.apply(*store_documents("nowhere", nowhere))
+    kube.apply(media_bucket("avatars", team, "store", cors=ORIGINS), media_bucket("lost", team, "nowhere"))
+    platform.wait("avatars", team)
+    eventually(lambda: condition(platform.get("lost", team), "Ready").get("status") == "False")
+    assert repairs(platform) == before, "a new bucket was counted as repaired"
+    admin = platform.admin(f"{team}-avatars")
+    # Twice: a counter grows from its second value on.
+    for number in range(2):
+        admin.delete_cors()
+        kube.kubectl("annotate", "mb/avatars", "-n", team, f"example.com/n={number}", "--overwrite")
+        eventually(lambda: admin.get_cors())
+    eventually(lambda: repairs(platform) == before + Counter(cors=2))
+    return watched
+
+
+def test_every_panel_and_alert_shows_something(busy: PrometheusServer) -> None:
+    expressions = with_selectors([*of_dashboard("operator"), *of_rules(operator_alerts.groups())])
+    assert len(expressions) > 40
+    wanted = [expression for expression in expressions if not is_awaited(expression)]
+    assert silent(wanted, busy.query, SECONDS) == []
+    # What has come by now is no longer to be left out.
+    awaited = awaited_selectors(expressions)
+    assert silent(awaited, busy.query, 1) == awaited
+    if drawing_is_asked():
+        time.sleep(DRAWN_SECONDS)
+        draw("operator", busy.query_range, DRAWN_SECONDS)
+
+
+def test_an_operator_that_is_gone_is_noticed(platform: Platform, watched: PrometheusServer) -> None:
+    """The alert itself waits for five minutes; that it would fire is seen at once."""
+    eventually(lambda: watched.query('up{job="mediabucket-operator"} == 1'))
+    [alert] = [
+        rule for group in operator_alerts.groups() for rule in group.alerts if rule.name == "MediaBucketOperatorDown"
+    ]
+    assert watched.query(alert.condition.text) == []
+    platform.operator.stop()
+    try:
+        eventually(lambda: watched.query(alert.condition.text))
+    finally:
+        platform.operator.start()
+        eventually(lambda: platform.operator.health()[0] == 200)
