@@ -24,11 +24,11 @@ const client = asked.baseUrl && createClient({
   ...asked.client,
 });
 
-export async function fileAt({ path, type, name = basename(path) }) {
+async function fileAt({ path, type, name = basename(path) }) {
   return new File([await openAsBlob(path)], name, { type });
 }
 
-export const fromNpm = (name) => import(pathToFileURL(createRequire(`${asked.npm}/`).resolve(name)));
+const fromNpm = (name) => import(pathToFileURL(createRequire(`${asked.npm}/`).resolve(name)));
 
 const told = (error) => ({
   name: error.name,
@@ -114,6 +114,13 @@ const ACTIONS = {
     return { ...outcome, left: uppy.getFiles().length };
   },
 
+  async retriedUppy() {
+    const { uppy, done } = await uppyWith(asked.file);
+    const first = await done();
+    const again = await uppy.retryAll();
+    return { ...first, again: again.successful.map((file) => file.response.body) };
+  },
+
   async uppy() {
     const { done } = await uppyWith(...asked.files);
     return done();
@@ -123,14 +130,16 @@ const ACTIONS = {
 async function uppyWith(...files) {
   const { default: Uppy, BasePlugin } = await fromNpm("@uppy/core");
   const { mediaBucketUploader } = await import(new URL("./uppy.js", asked.library));
-  const uppy = new Uppy().use(mediaBucketUploader(BasePlugin), { client, limit: 2 });
+  const quiet = { debug() {}, warn() {}, error() {} };
+  const uppy = new Uppy({ logger: quiet }).use(mediaBucketUploader(BasePlugin), { client, limit: 2 });
   for (const file of await Promise.all(files.map(fileAt))) uppy.addFile({ name: file.name, type: file.type, data: file });
   const events = [];
   for (const name of ["upload-start", "upload-success", "upload-error", "complete"]) uppy.on(name, () => events.push(name));
   const errors = [];
   uppy.on("upload-error", (file, error) => errors.push({ ...told(error), cause: told(error.cause) }));
   const done = async () => {
-    const result = await uppy.upload();
+    // Nothing is left of an upload whose only file was removed.
+    const result = (await uppy.upload()) ?? { successful: [], failed: [] };
     const media = result.successful.map((file) => file.response.body);
     const percentages = result.successful.map((file) => file.progress.percentage);
     return { media, percentages, failed: result.failed.map((file) => file.error), errors, events };

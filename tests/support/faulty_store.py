@@ -6,6 +6,7 @@ It passes requests on byte for byte, the Host header included, so that URLs are 
 import asyncio
 import contextlib
 import re
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -56,12 +57,15 @@ Fault = CutAfter | CutAnswer | Refuse | Delay | Hold
 
 @dataclass
 class Asked:
-    """A request and how it ended: the status that the client was sent, None while it waits or when it was cut off."""
+    """A request and how it ended: the status that the client was sent, None while it waits or when it was cut off.
+
+    `hung_up_at`: when its client closed a connection that was held, on the clock `time.monotonic`.
+    """
 
     method: str
     target: str
     status: int | None = None
-    hung_up: bool = False
+    hung_up_at: float | None = None
 
     @property
     def part(self) -> int | None:
@@ -117,7 +121,7 @@ class FaultyStore:
                 await writer.drain()
             case Hold():
                 await reader.read()
-                asked.hung_up = True
+                asked.hung_up_at = time.monotonic()
             case CutAfter():
                 await reader.readexactly(min(length, fault.body_bytes))
                 writer.transport.abort()

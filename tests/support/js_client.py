@@ -88,7 +88,7 @@ async def answer_of(process: asyncio.subprocess.Process) -> Any:
     """The JSON that a program prints; whatever it prints on standard error is a failure."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         output, complaints = await process.communicate()
-    assert (process.returncode, complaints.decode()) == (0, "")
+    assert (process.returncode, complaints) == (0, b""), complaints.decode()
     return json.loads(output)
 
 
