@@ -20,6 +20,7 @@ MEDIA_TYPES: Final = {
     ".js": "text/javascript; charset=utf-8",
     ".ts": "text/plain; charset=utf-8",
     ".json": "application/json",
+    ".md": "text/markdown; charset=utf-8",
 }
 
 router = APIRouter(include_in_schema=False)

@@ -28,9 +28,10 @@ def node() -> str:
 
 
 @pytest.fixture(scope="session")
-def npm(node: str) -> Path:
+def npm() -> Path:
     """A folder whose node_modules has what the tests' lockfile pins."""
     try:
+        node_program()
         return npm_folder()
     except Unavailable as missing:
         pytest.skip(str(missing))
@@ -58,9 +59,11 @@ def make_world(seaweedfs: SeaweedFS, settings: Settings, bucket_name: str, node:
         async with faulty_store(seaweedfs.connection.endpoint) as store:
             connection = seaweedfs.connection.model_copy(update={"public_endpoint": store.endpoint})
             changed = settings.model_copy(update=settings_changes or {})
-            async with running_platform(connection, changed, bucket_name, **spec) as platform:
-                async with served(platform) as (host, port):
-                    yield ClientWorld(platform, store, f"http://{host}:{port}", node, tmp_path)
+            async with (
+                running_platform(connection, changed, bucket_name, **spec) as platform,
+                served(platform) as (host, port),
+            ):
+                yield ClientWorld(platform, store, f"http://{host}:{port}", node, tmp_path)
 
     return run
 

@@ -1,4 +1,4 @@
-"""What the client does when the way to the store, or the store itself, fails: real bytes, a real store, cut for real."""
+"""What the client does when the way to the store, or the store itself, fails: real bytes, really cut."""
 
 import asyncio
 import time

@@ -33,9 +33,7 @@ async def test_what_was_uploaded_before_is_not_sent_again(world: ClientWorld) ->
     file = File(b"the same picture" * 1000)
     first, again = await world.upload(file), await world.upload(file)
     media_id = first["media"]["media_id"]
-    assert again["media"] == first["media"] | {
-        name: again["media"][name] for name in ("url", "url_expires_at")
-    }
+    assert again["media"] == first["media"] | {name: again["media"][name] for name in ("url", "url_expires_at")}
     assert again["calls"] == [INITIATE, f"GET /api/media/{media_id}"]
     assert world.store.statuses() == [200]
 
