@@ -131,7 +131,7 @@ async function uppyWith(...files) {
   const { default: Uppy, BasePlugin } = await fromNpm("@uppy/core");
   const { mediaBucketUploader } = await import(new URL("./uppy.js", asked.library));
   const quiet = { debug() {}, warn() {}, error() {} };
-  const uppy = new Uppy({ logger: quiet }).use(mediaBucketUploader(BasePlugin), { client, limit: 2 });
+  const uppy = new Uppy({ logger: quiet, infoTimeout: 10 }).use(mediaBucketUploader(BasePlugin), { client, limit: 2 });
   for (const file of await Promise.all(files.map(fileAt))) uppy.addFile({ name: file.name, type: file.type, data: file });
   const events = [];
   for (const name of ["upload-start", "upload-success", "upload-error", "complete"]) uppy.on(name, () => events.push(name));

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from faulty_store import CutAfter, CutAnswer, Delay, Fault, Hold, Refuse
+from faulty_store import CutAfter, CutAnswer, Delay, Fault, Hold, Refuse, faulty_store
 from js_client import ClientWorld, MakeWorld
 from part_client import IN_PARTS, film
 from upload_client import File
@@ -105,6 +105,14 @@ async def test_an_url_that_expired_meanwhile_is_not_used(make_world: MakeWorld) 
         answer = await upload_through(world, Refuse(503, retry_after=2))
         await assert_is_whole(world, answer)
         assert world.store.statuses() == [503, 200]
+        assert answer["calls"].count(INITIATE) == 2
+
+
+async def test_a_store_that_does_not_say_that_an_url_expired_is_understood(make_world: MakeWorld) -> None:
+    async with make_world(uploads={"urlTTLSeconds": 1}) as world:
+        answer = await upload_through(world, Refuse(403, "AccessDenied", after_seconds=1.2))
+        await assert_is_whole(world, answer)
+        assert world.store.statuses() == [403, 200]
         assert answer["calls"].count(INITIATE) == 2
 
 
@@ -212,3 +220,33 @@ async def test_a_service_that_is_away_for_a_moment_is_waited_for(world: ClientWo
     assert answer["error"]["name"] == "NetworkFailure"
     assert "network" in answer["error"]["userMessage"]
     assert answer["calls"] == [INITIATE] * 3
+
+
+async def test_a_service_that_fails_for_a_moment_is_asked_again(world: ClientWorld) -> None:
+    """The first answer to each call is lost, or is a refusal that passes: all of them may be repeated."""
+    async with faulty_store(world.base_url, "POST") as api:
+        api.faults.extend([CutAnswer(), Refuse(503), Delay(0), CutAnswer()])
+        answer = await world.upload(PICTURE, baseUrl=api.endpoint)
+        await assert_is_whole(world, answer)
+    media_id = answer["media"]["media_id"]
+    assert answer["calls"] == [INITIATE] * 3 + [f"POST /api/media/{media_id}/confirm"] * 2
+    assert world.store.statuses() == [200]
+
+
+async def test_a_message_whose_answer_was_lost_is_sent_once(world: ClientWorld) -> None:
+    async with faulty_store(world.base_url, "POST") as api:
+        api.faults.extend([CutAnswer(), CutAnswer()])
+        message = {"conversation_id": "once", "content": "hello"}
+        sent = await world.run("call", method="sendMessage", arguments=[message], baseUrl=api.endpoint)
+    assert len(sent["calls"]) == 3
+    page = await world.run("call", method="messages", arguments=["once"])
+    assert [item["message_id"] for item in page["answer"]["items"]] == [sent["answer"]["message_id"]]
+
+
+async def test_a_service_that_limits_its_users_is_obeyed(make_world: MakeWorld) -> None:
+    async with make_world(uploads={"limits": {"pendingPerUser": 1}}) as world:
+        begun = await world.platform.user().initiate(File(b"another, still pending"))
+        assert begun.status_code == 200
+        answer = await world.upload(PICTURE, retry={"longestRetryAfterSeconds": 0})
+    assert answer["error"]["name"] == "TooManyRequests"
+    assert answer["calls"] == [INITIATE]

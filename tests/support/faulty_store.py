@@ -33,11 +33,12 @@ class CutAnswer:
 
 @dataclass(frozen=True)
 class Refuse:
-    """Answered by the proxy, when it has read the body."""
+    """Answered by the proxy, when it has read the body and waited."""
 
     status: int
     code: str = "SomeCode"
     retry_after: int | None = None
+    after_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,11 @@ class Asked:
 
 @dataclass
 class FaultyStore:
-    """`faults` are taken in turn, one for each PUT; afterwards everything passes."""
+    """`faults` are taken in turn, one for each request with this method; afterwards everything passes."""
 
     port: int
     target: tuple[str, int]
+    method: str = "PUT"
     faults: deque[Fault] = field(default_factory=deque)
     requests: list[Asked] = field(default_factory=list)
 
@@ -102,7 +104,7 @@ class FaultyStore:
             method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
             asked = Asked(method, target)
             self.requests.append(asked)
-            fault = self.faults.popleft() if method == "PUT" and self.faults else None
+            fault = self.faults.popleft() if method == self.method and self.faults else None
             await self._answer(asked, fault, head, reader, writer)
         except (OSError, asyncio.IncompleteReadError):
             pass
@@ -116,6 +118,7 @@ class FaultyStore:
         match fault:
             case Refuse():
                 await reader.readexactly(length)
+                await asyncio.sleep(fault.after_seconds)
                 asked.status = fault.status
                 writer.write(_refusal(fault))
                 await writer.drain()
@@ -167,10 +170,10 @@ def _refusal(fault: Refuse) -> bytes:
 
 
 @asynccontextmanager
-async def faulty_store(endpoint: str) -> AsyncIterator[FaultyStore]:
-    """A proxy on a free port in front of the store at this endpoint."""
+async def faulty_store(endpoint: str, method: str = "PUT") -> AsyncIterator[FaultyStore]:
+    """A proxy on a free port in front of the server at this endpoint; faults meet requests with this method."""
     parts = urlsplit(endpoint)
-    proxy = FaultyStore(0, (parts.hostname or "127.0.0.1", parts.port or 80))
+    proxy = FaultyStore(0, (parts.hostname or "127.0.0.1", parts.port or 80), method)
     running: set[asyncio.Task[None]] = set()
 
     def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -45,15 +45,16 @@ function contextOf(startWorker, options) {
     put: (target, body, settings) => putBytes(target, body, { fetch, stallMilliseconds, ...settings }),
     hash: (blob, settings) =>
       inline(blob) ? hashInline(blob, { createHash, ...settings }) : hashInWorker(blob, startWorker, settings),
-    now: () => performance.now(),
-    deadlineOf,
+    expiryOf,
   };
 }
 
-// By this machine's own count from the answer on: its clock may be wrong.
-function deadlineOf({ expires_in: seconds }) {
+// Whether the URLs of an answer have outlived their time: by this machine's own count of seconds since, for its clock
+// may be wrong.
+function expiryOf({ expires_in: seconds }) {
   const margin = Math.min(MARGIN_SECONDS, MARGIN_SHARE * seconds);
-  return performance.now() + 1000 * (seconds - margin);
+  const deadline = performance.now() + 1000 * (seconds - margin);
+  return () => performance.now() >= deadline;
 }
 
 async function uploadAndSend(context, file, options = {}) {

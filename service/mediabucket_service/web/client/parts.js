@@ -83,13 +83,13 @@ class PartUrls {
 
   #fresh(part) {
     const known = this.#known.get(part.part_number);
-    return known && this.#context.now() < known.deadline ? known : null;
+    return known && !known.isExpired() ? known : null;
   }
 
   #remember(answer) {
-    const deadline = this.#context.deadlineOf(answer);
+    const isExpired = this.#context.expiryOf(answer);
     for (const { part_number: number, upload_url: url, headers } of answer.parts) {
-      if (url !== null) this.#known.set(number, { url, headers, deadline });
+      if (url !== null) this.#known.set(number, { url, headers, isExpired });
     }
   }
 

@@ -8,24 +8,27 @@ export const STORED = "stored";
 export const EXPIRED = "expired";
 
 // PUTs `body` with exactly `headers`; `onSent(bytes)` hears how much has left, as far as the platform tells. Answers
-// STORED, or EXPIRED when a fresh URL is needed. Throws NetworkFailure, StoreRefused, and the signal's reason.
-export async function putBytes({ url, headers }, body, { onSent, signal, fetch, stallMilliseconds = 60_000 } = {}) {
+// STORED, or EXPIRED when a fresh URL is needed: `isExpired()` says whether the URL has outlived its time by our count.
+// Throws NetworkFailure, StoreRefused, and the signal's reason.
+export async function putBytes({ url, headers, isExpired }, body, { onSent, signal, fetch, stallMilliseconds = 60_000 } = {}) {
   throwIfAborted(signal);
+  if (isExpired()) return EXPIRED;
   // fetch cannot tell how much of a body has been sent.
   const answer = typeof XMLHttpRequest === "undefined"
     ? await putByFetch(url, headers, body, { signal, fetch })
     : await putByRequest(url, headers, body, { onSent, signal, stallMilliseconds });
-  const outcome = outcomeOf(answer);
+  const outcome = outcomeOf(answer, isExpired());
   if (outcome === STORED) onSent?.(body.size);
   return outcome;
 }
 
 // What the store's answer to a PUT means: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-export function outcomeOf({ status, text, retryAfter = null }) {
+export function outcomeOf({ status, text, retryAfter = null }, isExpired) {
   if (status >= 200 && status < 300) return STORED;
   // 412: these very bytes are there already. 409: somebody is sending them at this moment; confirm tells how it ended.
   if (status === 412 || status === 409) return STORED;
-  if (status === 403 && /expired/i.test(text)) return EXPIRED;
+  // Some stores do not say why, as Ceph; a client whose URL is good still was refused for another reason.
+  if (status === 403 && (isExpired || /expired/i.test(text))) return EXPIRED;
   const code = /<Code>([^<]*)<\/Code>/.exec(text)?.[1] ?? null;
   throw new StoreRefused(status, { code, retryAfterSeconds: retryAfterSeconds(retryAfter) });
 }

@@ -66,10 +66,9 @@ async function tried(context, file, ticket, progress, signal) {
 }
 
 function sendWhole(context, file, ticket, progress, signal) {
-  const deadline = context.deadlineOf(ticket);
-  const target = { url: ticket.upload_url, headers: ticket.headers };
+  const target = { url: ticket.upload_url, headers: ticket.headers, isExpired: context.expiryOf(ticket) };
   const onSent = (bytes) => progress.sent(new Map([[0, bytes]]));
-  const attempt = () => (context.now() < deadline ? context.put(target, file, { onSent, signal }) : EXPIRED);
+  const attempt = () => context.put(target, file, { onSent, signal });
   return withRetries(attempt, { signal, retry: context.retry });
 }
 

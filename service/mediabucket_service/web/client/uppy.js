@@ -66,7 +66,7 @@ export function mediaBucketUploader(BasePlugin) {
       if (file.isRemote) throw new Error("only files of this device can be uploaded");
       const metadata = this.opts.metadata?.(file);
       const onProgress = (state) => this.#tell(file, state);
-      const options = { fileName: file.name, mimeType: file.type, metadata, onProgress, signal };
+      const options = { fileName: file.meta.name ?? file.name, mimeType: file.type, metadata, onProgress, signal };
       return this.opts.client.upload(file.data, options);
     }
 
