@@ -1,6 +1,6 @@
 // Does with the client what a test asks for: node driver.mjs '{"action": ..., ...}'. The answer is one line of JSON.
 
-import { openAsBlob } from "node:fs";
+import { openAsBlob, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -41,25 +41,28 @@ const told = (error) => ({
 
 const settled = ({ status, value, reason }) => (reason ? { status, error: told(reason) } : { status, media: value });
 
+// getrusage would tell that of the process that started this one, too.
+const peakBytes = () => 1024 * Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync("/proc/self/status", "utf8"))[1]);
+
 const ACTIONS = {
   async upload() {
     const progress = [];
     const onProgress = (state) => progress.push(state);
     const media = await client.upload(await fileAt(asked.file), { ...asked.options, onProgress });
-    return { media, progress };
+    return { media, progress, peakBytes: peakBytes() };
   },
 
   async uploadMany() {
     const files = await Promise.all(asked.files.map(fileAt));
     const running = new Set();
     let most = 0;
-    const onProgress = ({ index, phase }) => {
-      if (phase === "done") running.delete(index);
-      else running.add(index);
+    const onProgress = ({ index }) => {
+      running.add(index);
       most = Math.max(most, running.size);
     };
-    const results = await client.uploadMany(files, { ...asked.options, onProgress });
-    return { results: results.map(settled), most };
+    const onSettled = (outcome, file, index) => running.delete(index);
+    const results = await client.uploadMany(files, { ...asked.options, onProgress, onSettled });
+    return { results: results.map(settled), most, left: running.size };
   },
 
   // Aborts after so many milliseconds in a phase.

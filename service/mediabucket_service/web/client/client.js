@@ -72,29 +72,22 @@ async function uploadAndSend(context, file, options = {}) {
 }
 
 // All files, a few at a time; what became of each, in their order. One that fails does not keep the others back.
-async function uploadMany(upload, parallelFiles, files, { parallel = parallelFiles, onProgress, onSettled, ...options } = {}) {
+async function uploadMany(upload, parallelFiles, files, settings = {}) {
+  const { parallel = parallelFiles, onProgress, onSettled, ...options } = settings;
   if (options.conversation !== undefined) {
     throw new UsageError("uploadMany sends no message: call sendMessage with the media_ids of its results");
   }
   const all = [...files];
-  const total = all.reduce((sum, file) => sum + file.size, 0);
+  const allTotal = sumOf(all.map((file) => file.size));
   const loaded = all.map(() => 0);
-  const one = async (file, index) => {
+  const one = (file, index) => {
     const heard = (state) => {
-      loaded[index] = state.phase === "hashing" ? 0 : Math.max(loaded[index], state.loaded);
-      onProgress?.({ ...state, file, index, loaded: state.loaded, allLoaded: sumOf(loaded), allTotal: total });
+      if (state.phase !== "hashing") loaded[index] = Math.max(loaded[index], state.loaded);
+      onProgress?.({ ...state, file, index, allLoaded: sumOf(loaded), allTotal });
     };
     return upload(file, { ...options, onProgress: heard });
   };
-  const told = (file, index) =>
-    one(file, index).then(
-      (media) => (onSettled?.({ status: "fulfilled", value: media }, file, index), media),
-      (error) => {
-        onSettled?.({ status: "rejected", reason: error }, file, index);
-        throw error;
-      },
-    );
-  return settledAll(all, parallel, told, options.signal);
+  return settledAll(all, parallel, one, { signal: options.signal, onSettled });
 }
 
 const sumOf = (numbers) => numbers.reduce((sum, number) => sum + number, 0);

@@ -1,6 +1,6 @@
 // The SHA-256 of a file that is read slice by slice, so that its size does not matter.
 
-import { abortReason, throwIfAborted } from "./abort.js";
+import { abortReason, onAbort, throwIfAborted } from "./abort.js";
 import { FileUnreadable } from "./errors.js";
 import { Sha256, toHex } from "./sha256.js";
 
@@ -43,20 +43,17 @@ const WORKER_BROKEN = Symbol("the worker could not be started");
 
 function answerOf(worker, blob, { onBytes, signal }) {
   return new Promise((resolve, reject) => {
-    const aborted = () => reject(abortReason(signal));
-    const settle = (action) => (value) => {
-      signal?.removeEventListener("abort", aborted);
-      action(value);
-    };
-    signal?.addEventListener("abort", aborted, { once: true });
+    const release = onAbort(signal, () => reject(abortReason(signal)));
     worker.onerror = (event) => {
       event.preventDefault?.();
-      settle(reject)(WORKER_BROKEN);
+      release();
+      reject(WORKER_BROKEN);
     };
     worker.onmessage = ({ data }) => {
-      if (data.bytes !== undefined) onBytes?.(data.bytes);
-      if (data.unreadable !== undefined) settle(reject)(new FileUnreadable(data.unreadable));
-      if (data.digest !== undefined) settle(resolve)(data.digest);
+      if (data.bytes !== undefined) return onBytes?.(data.bytes);
+      release();
+      if (data.digest !== undefined) return resolve(data.digest);
+      return reject(new FileUnreadable(data.unreadable));
     };
     worker.postMessage({ blob });
   });

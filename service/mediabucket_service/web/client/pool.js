@@ -1,6 +1,6 @@
 // Bounded parallelism.
 
-import { abortReason, linkedController, throwIfAborted } from "./abort.js";
+import { linkedController, throwIfAborted } from "./abort.js";
 
 // Calls `work(item, signal)` for all items, at most `parallel` at a time. The first failure stops the others; it is
 // thrown when all have stopped.
@@ -26,18 +26,25 @@ export async function allOrNothing(items, parallel, work, signal) {
 }
 
 // Calls `work(item, index)` for all items, at most `parallel` at a time; answers what became of each, in their order, as
-// Promise.allSettled does. Once the signal is aborted no other is begun.
-export async function settledAll(items, parallel, work, signal) {
-  const results = [];
+// Promise.allSettled does, and tells `onSettled(outcome, item, index)`. Once the signal is aborted no other is begun.
+export async function settledAll(items, parallel, work, { signal, onSettled } = {}) {
+  const outcomes = [];
   await inLanes([...items.entries()], parallel, async ([index, item]) => {
-    try {
+    outcomes[index] = await settled(async () => {
       throwIfAborted(signal);
-      results[index] = { status: "fulfilled", value: await work(item, index) };
-    } catch (error) {
-      results[index] = { status: "rejected", reason: signal?.aborted ? abortReason(signal) : error };
-    }
+      return work(item, index);
+    });
+    onSettled?.(outcomes[index], item, index);
   });
-  return results;
+  return outcomes;
+}
+
+async function settled(action) {
+  try {
+    return { status: "fulfilled", value: await action() };
+  } catch (reason) {
+    return { status: "rejected", reason };
+  }
 }
 
 async function inLanes(items, parallel, work) {

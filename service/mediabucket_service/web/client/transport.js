@@ -36,7 +36,10 @@ export function outcomeOf({ status, text, retryAfter = null }, isExpired) {
 async function putByFetch(url, headers, body, { signal, fetch = globalThis.fetch }) {
   const { controller, release } = linkedController(signal);
   try {
-    const response = await fetch(url, { method: "PUT", headers, body, signal: controller.signal });
+    // A fetch that might be redirected, or ask its window for credentials, keeps a copy of the body to send it again:
+    // in Node all of a large file would be in memory. https://fetch.spec.whatwg.org/#http-network-or-cache-fetch
+    const once = { redirect: "error", window: null };
+    const response = await fetch(url, { method: "PUT", headers, body, ...once, signal: controller.signal });
     return { status: response.status, text: await response.text(), retryAfter: response.headers.get("Retry-After") };
   } catch (error) {
     throwIfAborted(signal);
