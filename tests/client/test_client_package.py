@@ -4,12 +4,14 @@ import asyncio
 import json
 import shutil
 import subprocess
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from js_client import LIBRARY, TESTS, ClientWorld, run_node
+from js_client import LIBRARY, ROOT, TESTS, ClientWorld, run_node
 from pydantic import BaseModel
 
 from mediabucket_service.client_files import client_files, is_known
@@ -80,6 +82,16 @@ def test_npm_packs_all_of_it_and_nothing_else(npm: Path) -> None:
     [packed] = npm_says(LIBRARY, "pack", "--dry-run")
     assert packed["name"] == "mediabucket-client"
     assert {file["path"] for file in packed["files"]} == {file.name for file in LIBRARY.iterdir()}
+
+
+def test_the_wheel_has_all_of_it(tmp_path: Path) -> None:
+    """What the image of the service is made of."""
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    [wheel] = tmp_path.glob("*.whl")
+    folder = "mediabucket_service/web/client/"
+    names = {name.removeprefix(folder) for name in zipfile.ZipFile(wheel).namelist() if name.startswith(folder)}
+    assert names == {file.name for file in LIBRARY.iterdir()}
 
 
 def test_the_client_needs_no_other_package() -> None:
