@@ -7,6 +7,7 @@ from fastapi.staticfiles import StaticFiles
 
 from mediabucket_api.connection import BucketConnection
 from mediabucket_s3.addressing import bucket_address
+from mediabucket_service import client_files
 
 WEB_FOLDER = files("mediabucket_service") / "web"
 
@@ -45,4 +46,5 @@ def install_pages(app: FastAPI, connection: BucketConnection) -> None:
     """Serve the page and what it loads."""
     app.state.content_security_policy = content_security_policy(connection)
     app.include_router(router)
+    app.include_router(client_files.router)
     app.mount("/web", StaticFiles(packages=[("mediabucket_service", "web")]), name="web")
