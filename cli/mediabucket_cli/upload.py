@@ -63,7 +63,7 @@ def upload(
             def ended(number: int, outcome: Outcome) -> None:
                 display.ended(number, outcome)
                 if as_json:
-                    typer.echo(json.dumps(as_line(files[number], outcome), ensure_ascii=False))
+                    typer.echo(json.dumps(as_line(files[number], outcome)))
 
             outcomes = client.upload_many(uploads, parallel=parallel, on_progress=display.moved, on_outcome=ended)
     except KeyboardInterrupt:

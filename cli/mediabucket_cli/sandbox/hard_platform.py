@@ -4,8 +4,9 @@ import socket
 
 from mediabucket_api.connection import StoreConnection
 from mediabucket_cli.embedded.ports import LOOPBACK, bound_socket
+from mediabucket_cli.sandbox.faults import delayed, failing_puts
 from mediabucket_cli.sandbox.hardships import Hardships, random_fates
-from mediabucket_cli.sandbox.proxy import HardProxy
+from mediabucket_cli.sandbox.proxy import ReverseProxy
 
 
 class HardPlatform:
@@ -14,8 +15,8 @@ class HardPlatform:
     def __init__(self, hardships: Hardships) -> None:
         self.hardships = hardships
         self._api_listener: socket.socket | None = None
-        self._before_api: HardProxy | None = None
-        self._before_store: HardProxy | None = None
+        self._before_api: ReverseProxy | None = None
+        self._before_store: ReverseProxy | None = None
 
     def service_listener(self, listener: socket.socket) -> socket.socket:
         """Where the service has to serve; the proxy takes the socket that clients know, if it stands between."""
@@ -26,17 +27,13 @@ class HardPlatform:
 
     def start(self, service_url: str, store: StoreConnection) -> None:
         """Stand before both as far as need be."""
+        slow = delayed(self.hardships.latency_seconds)
         if self._api_listener is not None:
-            self._before_api = HardProxy(
-                service_url, self._api_listener, latency_seconds=self.hardships.latency_seconds
-            )
+            self._before_api = ReverseProxy(service_url, self._api_listener, middlewares=[slow])
             self._before_api.start()
         if self.hardships.before_the_store:
-            self._before_store = HardProxy(
-                store.endpoint,
-                latency_seconds=self.hardships.latency_seconds,
-                next_fate=random_fates(self.hardships.failing_puts, self.hardships.seed),
-            )
+            failing = failing_puts(random_fates(self.hardships.failing_puts, self.hardships.seed))
+            self._before_store = ReverseProxy(store.endpoint, middlewares=[slow, failing])
             self._before_store.start()
 
     def stop(self) -> None:

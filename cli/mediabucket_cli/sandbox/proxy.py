@@ -1,4 +1,4 @@
-"""A reverse proxy on loopback that delays requests and lets PUTs fail, in a thread of its own.
+"""A reverse proxy on loopback, in a thread of its own; aiohttp middlewares decide what else befalls a request.
 
 Requests and answers pass byte for byte and in pieces, the Host header included: what is signed for the proxy's address
 stays signed.
@@ -7,18 +7,18 @@ stays signed.
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
 
 import aiohttp
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from multidict import CIMultiDict
 from yarl import URL
 
 from mediabucket_cli.embedded.ports import LOOPBACK, bound_socket
 from mediabucket_cli.embedded.processes import ServerFailed
-from mediabucket_cli.sandbox.hardships import Fate
 
 _CHUNK_BYTES: Final = 65_536
 _STOP_SECONDS: Final = 1.0
@@ -29,18 +29,9 @@ _OF_A_CONNECTION: Final = frozenset(
 )
 # httpx and browsers send what they like; aiohttp must add nothing of its own.
 _ADDED_BY_AIOHTTP: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
-# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-_SLOW_DOWN: Final = (
-    '<?xml version="1.0" encoding="UTF-8"?>\n'
-    "<Error><Code>SlowDown</Code><Message>failed on purpose: mediabucket dev --fail-puts</Message></Error>"
-)
 
 
-def always_passes() -> Fate:
-    return Fate.PASSES
-
-
-class HardProxy:
+class ReverseProxy:
     """Use it as a context, or `start` and `stop` it. `target` is a URL without a path."""
 
     def __init__(
@@ -48,16 +39,14 @@ class HardProxy:
         target: str,
         listener: socket.socket | None = None,
         *,
-        latency_seconds: float = 0.0,
-        next_fate: Callable[[], Fate] = always_passes,
+        middlewares: Sequence[Middleware] = (),
     ) -> None:
-        """`listener` is a bound socket, any free loopback port when None; `next_fate` is asked for each PUT."""
+        """`listener` is a bound socket, any free loopback port when None."""
         self._target = target
         self._listener = listener or bound_socket()
-        self._latency = latency_seconds
-        self._next_fate = next_fate
+        self._middlewares = middlewares
         self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="hard-proxy", daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="reverse-proxy", daemon=True)
 
     @property
     def url(self) -> str:
@@ -88,7 +77,7 @@ class HardProxy:
 
     async def _main(self) -> None:
         self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
-        application = web.Application()
+        application = web.Application(middlewares=self._middlewares)
         application.router.add_route("*", "/{path:.*}", self._serve)
         runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=_STOP_SECONDS)
         # A connection of its own for each request: none that the other side has just closed is used again.
@@ -104,16 +93,10 @@ class HardProxy:
             await runner.cleanup()
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(self._latency)
-        fate = self._next_fate() if request.method == "PUT" else Fate.PASSES
-        if fate == Fate.CUT:
-            return await _cut(request)
-        if fate == Fate.REFUSED:
-            return await _refused(request)
         try:
             return await self._passed(request)
         except (aiohttp.ClientError, OSError):
-            return _broken(request)
+            return broken(request)
 
     async def _passed(self, request: web.Request) -> web.StreamResponse:
         url = URL(self._target + request.raw_path, encoded=True)
@@ -132,22 +115,7 @@ class HardProxy:
             return response
 
 
-async def _refused(request: web.Request) -> web.Response:
-    async for _ in request.content.iter_chunked(_CHUNK_BYTES):
-        pass
-    # Without it a page is told of a broken connection instead of the status.
-    headers = {"Access-Control-Allow-Origin": "*"} if "Origin" in request.headers else {}
-    return web.Response(status=503, text=_SLOW_DOWN, content_type="application/xml", headers=headers)
-
-
-async def _cut(request: web.Request) -> web.Response:
-    unread = (request.content_length or 0) // 2
-    while unread > 0 and (chunk := await request.content.read(min(unread, _CHUNK_BYTES))):
-        unread -= len(chunk)
-    return _broken(request)
-
-
-def _broken(request: web.Request) -> web.Response:
+def broken(request: web.Request) -> web.Response:
     """No answer is sent: the connection is gone."""
     if request.transport is not None:
         request.transport.abort()

@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -70,6 +70,7 @@ class SyncRunner:
             flow.close()
 
     def _done(self, step: Step, stop: Stop) -> Any:
+        stop.pause(0)
         match step:
             case Pause(seconds):
                 return stop.pause(seconds)
@@ -96,15 +97,31 @@ class SyncRunner:
             return []
         mine = stop.child()
         with ThreadPoolExecutor(min(limit, len(flows)), thread_name_prefix="mediabucket") as pool:
-            futures = [pool.submit(self.run, flow, mine) for flow in flows]
+            futures = [pool.submit(self._run_one_of_many, flow, mine) for flow in flows]
             try:
-                for future in as_completed(futures):
-                    future.result()
+                wait(futures)
             except BaseException:
+                # Ctrl-C.
                 mine.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-        return [future.result() for future in futures]
+        return results_of(futures)
+
+    def _run_one_of_many(self, flow: Flow[Any], stop: Stop) -> Any:
+        try:
+            return self.run(flow, stop)
+        except BaseException:
+            # Here, where no other flow can begin in between.
+            stop.set()
+            raise
+
+
+def results_of(futures: Sequence[Future[Any]]) -> list[Any]:
+    """All results. Raises what made the others stop, and Stopped only when it came from outside."""
+    failures = [error for error in (future.exception() for future in futures) if error is not None]
+    for error in sorted(failures, key=lambda error: isinstance(error, Stopped)):
+        raise error
+    return [future.result() for future in futures]
 
 
 def _chunks(piece: Piece, on_bytes: Callable[[int], None], stop: Stop) -> Iterator[bytes]:
