@@ -6,19 +6,18 @@ from pathlib import Path
 
 import httpx
 import pytest
-from python_client import IN_PARTS, PART, QUICK, MakeWorld, World, film, picture
-from scripted_faults import CutAfter, Fault, Refuse
-from tcp_proxy import TcpProxy
+from python_client import PART, QUICK, MakeWorld, World, film, picture
+from scripted_faults import CutAfter, Fault, LoseAnswer, Refuse
 
 from mediabucket.client import (
     AsyncClient,
     Client,
     ConnectionFailed,
     NotVerifiedYet,
-    Problem,
     Retry,
     StoreRefused,
     UnexpectedAnswer,
+    Upload,
     UploadLost,
     UrlExpired,
 )
@@ -138,14 +137,14 @@ async def test_a_put_whose_answer_was_lost_counts(
     make_world: MakeWorld, seaweedfs: SeaweedFS, kind: str, tmp_path: Path
 ) -> None:
     """The second PUT of a signed upload is refused with 412 by the store itself: the bytes are there."""
-    port = int(seaweedfs.connection.endpoint.rpartition(":")[2])
-    with TcpProxy(port) as tcp:
-        async with make_world(uploads={"integrity": "Signed"}, store_port=tcp.port) as world:
-            tcp.cut_answer(rb"^PUT ")
-            media = await world.user(kind).upload(picture(tmp_path))
-            assert media.status == "completed"
-            assert (tcp.cuts, len(world.store.asked("PUT"))) == (1, 2)
-            assert len(world.api.asked("POST", "/initiate")) == 1
+    async with make_world(uploads={"integrity": "Signed"}) as world:
+        lost = LoseAnswer(seaweedfs.connection.endpoint)
+        world.store.faults.append(lost)
+        media = await world.user(kind).upload(picture(tmp_path))
+        assert media.status == "completed"
+        assert lost.statuses == [200]
+        assert len(world.store.asked("PUT")) == 2
+        assert len(world.api.asked("POST", "/initiate")) == 1
 
 
 async def test_bytes_that_vanish_are_sent_again(world: World, kind: str, tmp_path: Path) -> None:
@@ -157,28 +156,13 @@ async def test_bytes_that_vanish_are_sent_again(world: World, kind: str, tmp_pat
 
 
 async def test_202_is_followed_until_the_file_is_verified(make_world: MakeWorld, kind: str, tmp_path: Path) -> None:
-    """Another holds the lease: the service answers 202 with Retry-After until it runs out."""
-    async with make_world() as world:
-        user = world.user(kind)
-        file = picture(tmp_path)
-
-        def hold(progress: object) -> None:
-            if getattr(progress, "phase", "") == "confirming":
-                asyncio.run_coroutine_threadsafe(lease(), loop).result(10) if kind == "sync" else holding.append(1)
-
-        async def lease() -> None:
-            await world.platform.database.execute(
-                "UPDATE media_files SET lease_until = now() + interval '3 seconds' WHERE status = 'pending'", {}
-            )
-
-        loop, holding = asyncio.get_running_loop(), list[int]()
-        if kind == "async":
-            pytest.skip("the same flow; the listener cannot wait for the database on its own loop")
+    """A service that waits for no verification answers 202 with `Retry-After: 2` first."""
+    async with make_world(settings_changes={"confirm_answer_seconds": 0.0}) as world:
         started = time.monotonic()
-        media = await user.upload(file, on_progress=hold)
+        media = await world.user(kind).upload(picture(tmp_path))
         assert media.status == "completed"
         assert time.monotonic() - started >= 2
-        assert len(world.api.asked("POST", "/confirm")) >= 2
+        assert len(world.api.asked("POST", "/confirm")) == 2
 
 
 async def test_patience_with_a_verification_ends(world: World, tmp_path: Path) -> None:
@@ -186,7 +170,6 @@ async def test_patience_with_a_verification_ends(world: World, tmp_path: Path) -
     world.api.always = Refuse(202, headers={"Retry-After": "0"})
     user = world.user("sync")
     settings = Settings(retry=QUICK, verification_seconds=0.3)
-    from mediabucket.client import Upload
 
     def run() -> None:
         with httpx.Client() as http:

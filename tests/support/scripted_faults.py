@@ -5,10 +5,12 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import httpx
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from mediabucket_cli.sandbox.faults import cut, refused
+from mediabucket_cli.sandbox.proxy import broken
 
 _PART = re.compile(r"[?&]partNumber=(\d+)")
 
@@ -29,7 +31,26 @@ class CutAfter:
     body_bytes: int = 0
 
 
-Fault = Refuse | CutAfter | None
+@dataclass
+class LoseAnswer:
+    """The store gets all of the request; the connection breaks instead of an answer. `statuses` are what was lost."""
+
+    endpoint: str
+    statuses: list[int] = field(default_factory=list)
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        async with httpx.AsyncClient() as http:
+            answer = await http.request(
+                request.method,
+                self.endpoint + request.raw_path,
+                content=await request.read(),
+                headers=dict(request.headers),
+            )
+        self.statuses.append(answer.status_code)
+        return broken(request)
+
+
+Fault = Refuse | CutAfter | LoseAnswer | None
 
 
 @dataclass(frozen=True)
@@ -59,9 +80,9 @@ class Script:
             asked for asked in self.requests if asked.method == method and asked.path.partition("?")[0].endswith(ending)
         ]
 
-    def parts(self) -> list[int | None]:
+    def parts(self) -> list[int]:
         """The numbers of the parts that were sent."""
-        return sorted(asked.part or 0 for asked in self.requests if asked.part is not None)
+        return sorted(part for asked in self.requests if (part := asked.part) is not None)
 
     @property
     def middleware(self) -> Middleware:
@@ -74,6 +95,8 @@ class Script:
                     return await refused(request, status, code, "as the test says", headers)
                 case CutAfter(body_bytes):
                     return await cut(request, body_bytes)
+                case LoseAnswer():
+                    return await fault(request)
             return await handler(request)
 
         return scripted
