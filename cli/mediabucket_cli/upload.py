@@ -1,6 +1,8 @@
 """`mediabucket upload`: files to a MediaBucket API, resumed where an earlier run broke off."""
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +13,7 @@ from mediabucket.client import Client, Outcome, Problem, Upload
 from mediabucket_cli import data_directory
 from mediabucket_cli.data_directory import DataDirectory
 from mediabucket_cli.errors import CommandFailed
+from mediabucket_cli.stop_signals import StopRequested, stop_requests
 from mediabucket_cli.upload_progress import UploadDisplay
 
 _INTERRUPTED = 130
@@ -58,7 +61,11 @@ def upload(
         raise CommandFailed(str(error)) from error
     console = Console(stderr=True)
     try:
-        with client, UploadDisplay(console, [file.name for file in files], _sizes(files), quiet=as_json) as display:
+        with (
+            stop_requests(),
+            client,
+            UploadDisplay(console, [file.name for file in files], _sizes(files), quiet=as_json) as display,
+        ):
 
             def ended(number: int, outcome: Outcome) -> None:
                 display.ended(number, outcome)
@@ -66,9 +73,11 @@ def upload(
                     typer.echo(json.dumps(as_line(files[number], outcome)))
 
             outcomes = client.upload_many(uploads, parallel=parallel, on_progress=display.moved, on_outcome=ended)
-    except KeyboardInterrupt:
+    except StopRequested:
         console.print("stopped; the same command goes on from here")
-        raise typer.Exit(_INTERRUPTED) from None
+        sys.stdout.flush()
+        # Python would wait for threads that a dead connection holds.
+        os._exit(_INTERRUPTED)
     if any(outcome.error is not None for outcome in outcomes):
         raise typer.Exit(1)
 

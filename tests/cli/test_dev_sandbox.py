@@ -83,7 +83,7 @@ def test_so_many_puts_fail_and_a_client_gets_through(dev: Dev) -> None:
     assert {dev.call("GET", "/api/media").status_code for _ in range(50)} == {200}
 
 
-def test_all_puts_fail(dev: Dev, tmp_path: Path) -> None:
+def test_the_client_gets_through_hardships_at_once(dev: Dev, tmp_path: Path) -> None:
     dev.start("--port", "0", "--fail-puts", "60%", "--seed", "1", "--expire-urls", "5s")
     dev.wait_until_ready()
     files = []

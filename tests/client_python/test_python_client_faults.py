@@ -3,6 +3,7 @@
 import asyncio
 import time
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -248,3 +249,22 @@ async def test_a_token_is_asked_for_before_each_request(world: World, tmp_path: 
 def test_an_address_that_is_none_is_told() -> None:
     with pytest.raises(ValueError, match="must be a URL such as"):
         Client("media.example.com", "token")
+
+
+@pytest.mark.parametrize("token", ["", "two words", "line\n", "größe"])
+async def test_what_is_no_token_is_told_without_telling_it(world: World, kind: str, token: str) -> None:
+    user = world.user(kind)
+    user.token = token
+    with pytest.raises(ValueError, match="the token is empty or has characters") as caught:
+        await user.call("list")
+    assert not token or token not in str(caught.value)
+    assert world.api.requests == []
+
+
+async def test_what_leads_elsewhere_is_no_success(world: World, kind: str) -> None:
+    world.api.method, world.api.always = "DELETE", Refuse(308, headers={"Location": "https://example.com"})
+    with pytest.raises(UnexpectedAnswer, match="308"):
+        await world.user(kind).call("delete", uuid4())
+    world.api.always = Refuse(200)
+    with pytest.raises(UnexpectedAnswer, match="200"):
+        await world.user(kind).call("delete", uuid4())

@@ -84,7 +84,11 @@ class ReverseProxy:
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
         timeout = aiohttp.ClientTimeout(total=None)
         async with aiohttp.ClientSession(
-            connector=connector, timeout=timeout, auto_decompress=False, skip_auto_headers=_ADDED_BY_AIOHTTP
+            connector=connector,
+            timeout=timeout,
+            auto_decompress=False,
+            skip_auto_headers=_ADDED_BY_AIOHTTP,
+            cookie_jar=aiohttp.DummyCookieJar(),
         ) as self._session:
             await runner.setup()
             await web.SockSite(runner, self._listener).start()

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from uuid import UUID
 
 from mediabucket.client.errors import UnexpectedAnswer
@@ -25,11 +26,13 @@ def list_media(settings: Settings, **query: object) -> Flow[MediaPage]:
 
 
 def delete(settings: Settings, media_id: MediaId) -> Flow[None]:
-    yield from call(settings, ApiCall("DELETE", _path(media_id)))
+    answer = yield from call(settings, ApiCall("DELETE", _path(media_id)))
+    if answer.status != HTTPStatus.NO_CONTENT:
+        raise UnexpectedAnswer(answer.status, "the answer is not what the API answers")
 
 
 def download_url(settings: Settings, media_id: MediaId) -> Flow[str]:
-    answer = yield from settled(settings, ApiCall("GET", f"{_path(media_id)}/content"))
+    answer = yield from settled(settings, ApiCall("GET", f"{_path(media_id)}/content", redirects=True))
     if "location" not in answer.headers:
         raise UnexpectedAnswer(answer.status, "the answer leads nowhere")
     return answer.headers["location"]

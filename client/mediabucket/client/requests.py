@@ -69,6 +69,8 @@ def call(settings: Settings, request: ApiCall) -> Flow[Answer]:
     answer = yield from with_retries(settings.retry, attempt)
     if answer.status >= HTTPStatus.BAD_REQUEST:
         raise refusal_of(answer)
+    if (answer.status >= HTTPStatus.MULTIPLE_CHOICES) != request.redirects:
+        raise UnexpectedAnswer(answer.status, "the answer is not what the API answers")
     return answer
 
 

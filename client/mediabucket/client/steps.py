@@ -15,12 +15,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ApiCall:
-    """A request to the API: an Answer, or ConnectionFailed. `path` begins with a slash; `body` is sent as JSON."""
+    """A request to the API: an Answer, or ConnectionFailed. `path` begins with a slash; `body` is sent as JSON;
+    `redirects`: the answer is where to find what was asked for. Nobody follows it.
+    """
 
     method: str
     path: str
     body: Mapping[str, Any] | None = None
     query: Mapping[str, str] = field(default_factory=dict)
+    redirects: bool = False
 
 
 @dataclass(frozen=True)

@@ -96,15 +96,14 @@ class SyncRunner:
         if not flows:
             return []
         mine = stop.child()
-        with ThreadPoolExecutor(min(limit, len(flows)), thread_name_prefix="mediabucket") as pool:
+        pool = ThreadPoolExecutor(min(limit, len(flows)), thread_name_prefix="mediabucket")
+        try:
             futures = [pool.submit(self._run_one_of_many, flow, mine) for flow in flows]
-            try:
-                wait(futures)
-            except BaseException:
-                # Ctrl-C.
-                mine.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+            wait(futures)
+        finally:
+            # Nothing runs any more, unless Ctrl-C came: then nobody waits for a thread that a dead connection holds.
+            mine.set()
+            pool.shutdown(wait=False, cancel_futures=True)
         return results_of(futures)
 
     def _run_one_of_many(self, flow: Flow[Any], stop: Stop) -> Any:
@@ -119,8 +118,8 @@ class SyncRunner:
 def results_of(futures: Sequence[Future[Any]]) -> list[Any]:
     """All results. Raises what made the others stop, and Stopped only when it came from outside."""
     failures = [error for error in (future.exception() for future in futures) if error is not None]
-    for error in sorted(failures, key=lambda error: isinstance(error, Stopped)):
-        raise error
+    if failures:
+        raise min(failures, key=lambda error: isinstance(error, Stopped))
     return [future.result() for future in futures]
 
 

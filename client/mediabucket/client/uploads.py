@@ -108,10 +108,10 @@ def _carried_out(settings: Settings, announcement: ApiCall, source: Source, mete
         except _ANNOUNCE_AGAIN as error:
             if tried == _ROUNDS:
                 raise
+            asked_for: float | None = getattr(error, "retry_after_seconds", None)
             # A URL that has merely run out is replaced at once.
-            seconds = settings.retry.wait(tried, 0.0, getattr(error, "retry_after_seconds", None))
-            if tried > 1 and seconds is not None:
-                yield Pause(seconds)
+            if tried > 1 or asked_for is not None:
+                yield Pause(settings.retry.wait(tried, 0.0, asked_for) or 0.0)
     raise AssertionError("the last round returns or raises")
 
 

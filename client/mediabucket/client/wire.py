@@ -1,5 +1,6 @@
 """What the two runners share: requests and answers as httpx has them, and how its errors are told."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from mediabucket.client.errors import ConnectionFailed
 from mediabucket.client.steps import Answer, ApiCall, StorePut
 
 _CONNECT_SECONDS: Final = 10.0
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,11 @@ class Api:
         return cls(url.rstrip("/"))
 
     def arguments(self, call: ApiCall, token: str) -> dict[str, Any]:
-        """Of httpx's `request`."""
+        """Of httpx's `request`. Raises ValueError for what is no bearer token (RFC 6750 section 2.1): httpx would tell
+        it in its error.
+        """
+        if not _TOKEN.fullmatch(token):
+            raise ValueError("the token is empty or has characters that no bearer token has")
         return {
             "method": call.method,
             "url": self.url + call.path,
