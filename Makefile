@@ -4,7 +4,7 @@ ARGS ?=
 
 BIN = .venv/bin
 BOOTSTRAP = @$(PYTHON) scripts/bootstrap.py
-CODE = crds operator service cli scripts tests
+CODE = crds operator service cli client scripts tests
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help

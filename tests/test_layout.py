@@ -12,7 +12,7 @@ from mediabucket_s3.errors import S3Error
 from mediabucket_service.problems import S3_PROBLEMS, problem_for_s3
 
 ROOT = Path(__file__).parents[1]
-CODE_ROOTS = ("crds", "operator", "service", "cli")
+CODE_ROOTS = ("crds", "operator", "service", "cli", "client")
 MAX_LINES = 400
 
 

@@ -18,6 +18,9 @@ from mediabucket_cli.dev_panel import print_panel, write_ready_file
 from mediabucket_cli.development_platform import PREFERRED_PORT, DevelopmentPlatform
 from mediabucket_cli.embedded.processes import ServerFailed
 from mediabucket_cli.errors import CommandFailed
+from mediabucket_cli.sandbox import hardships
+from mediabucket_cli.sandbox.hardships import Hardships
+from mediabucket_cli.sandbox.options import option_of
 from mediabucket_cli.stop_signals import StopRequested, StopRequests, ignore_stop_requests, stop_requests
 from mediabucket_s3.errors import S3Error
 
@@ -38,9 +41,23 @@ def dev(
     ready_file: Annotated[
         Path | None, typer.Option(help="Write URLs and credentials there as JSON once the API serves.")
     ] = None,
+    latency: Annotated[
+        float, option_of(hardships.latency, "--latency", "DURATION", "Make each request to API and store wait: 800ms.")
+    ] = 0.0,
+    fail_puts: Annotated[
+        float, option_of(hardships.share, "--fail-puts", "PERCENT", "Make PUTs to the store fail: 10%.")
+    ] = 0.0,
+    expire_urls: Annotated[
+        int | None, option_of(hardships.lifetime, "--expire-urls", "DURATION", "Make signed URLs die young: 5s.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Which PUTs fail: the same ones in each run.")] = None,
 ) -> None:
-    """Run a store, a database and the upload API of a manifest on this machine."""
+    """Run a store, a database and the upload API of a manifest on this machine.
+
+    Make life hard for a front end: mediabucket dev --latency 800ms --fail-puts 10% --expire-urls 5s
+    """
     console = Console()
+    wanted = Hardships(latency, fail_puts, expire_urls, *(() if seed is None else (seed,)))
     if ephemeral and data is not None:
         raise typer.BadParameter("--ephemeral and --data exclude each other")
     with (
@@ -49,7 +66,12 @@ def dev(
         _directory(data, ephemeral=ephemeral) as directory,
     ):
         platform = DevelopmentPlatform(
-            manifest, directory, port=port, durable=not ephemeral, report=lambda event: _tell(console, event)
+            manifest,
+            directory,
+            port=port,
+            durable=not ephemeral,
+            hardships=wanted,
+            report=lambda event: _tell(console, event),
         )
         ready_files = [platform.data.ready, *([] if ready_file is None else [ready_file])]
         try:

@@ -31,6 +31,8 @@ def print_panel(console: Console, platform: DevelopmentPlatform) -> None:
     console.print(Rule("mediabucket dev", style="green"))
     for name, value in rows.items():
         console.print(Text.assemble((f"{name:<8}", "bold"), value), soft_wrap=True)
+    for hardship in platform.hardships.told():
+        console.print(Text.assemble((f"{'hard':<8}", "bold yellow"), hardship), soft_wrap=True)
     console.print(Text("\nannounce an upload:", style="bold"))
     console.print(Text(curl_line(platform)), soft_wrap=True)
     console.print(Rule("Ctrl-C stops everything and keeps the data", style="green"))

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mediabucket_api.connection import SPEC_FILE_VARIABLE, SPEC_KEY, BucketConnection
+from mediabucket_api.connection import SPEC_FILE_VARIABLE, SPEC_KEY, BucketConnection, StoreConnection
 from mediabucket_api.manifest import load_manifest
 from mediabucket_api.resources import MediaBucket
 from mediabucket_cli.data_directory import DataDirectory
@@ -20,6 +20,8 @@ from mediabucket_cli.embedded.private_files import private_directory, secret_kep
 from mediabucket_cli.embedded.processes import Child, ServerFailed
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 from mediabucket_cli.errors import CommandFailed
+from mediabucket_cli.sandbox.hard_platform import HardPlatform
+from mediabucket_cli.sandbox.hardships import Hardships, with_hardships
 from mediabucket_cli.service_process import ServiceProcess
 from mediabucket_cli.token import make_token
 from mediabucket_operator.reconcile import Outcome, claim, reconcile
@@ -45,10 +47,12 @@ class DevelopmentPlatform:
         port: int | None = None,
         durable: bool = True,
         service_settings: Mapping[str, str] | None = None,
+        hardships: Hardships | None = None,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`port` 0 is any free one, None the usual one if it is free; `service_settings` are environment variables of
-        the service; `report` is told of each step; `durable` False is faster and may lose data with the power.
+        the service; `hardships` make life hard on purpose; `report` is told of each step; `durable` False is faster
+        and may lose data with the power.
         """
         self.manifest_file = manifest_file
         self.data = DataDirectory(data_directory.absolute())
@@ -58,23 +62,26 @@ class DevelopmentPlatform:
         self._lock: DirectoryLock | None = None
         self.seaweedfs = SeaweedFS(self.data.seaweedfs, self.data.log("seaweedfs"), durable=durable)
         self.postgres = Postgres(self.data.postgresql, self.data.log("postgresql"), durable=durable)
+        self._hard = HardPlatform(hardships or Hardships())
         self._service: ServiceProcess | None = None
         self._migration: Child | None = None
         self._resource: MediaBucket | None = None
 
     def start(self) -> None:
         """Start everything; returns once the service is ready. Call `stop` whatever happens."""
-        resource = load_media_bucket(self.manifest_file)
+        resource = self._served(load_media_bucket(self.manifest_file))
         private_directory(self.data.path)
         self._lock = DirectoryLock.acquire(self.data.path)
-        self._service = ServiceProcess(_listener(self._port), self.data.log("service"))
+        self._service = ServiceProcess(self._hard.service_listener(_listener(self._port)), self.data.log("service"))
         migration = self._start_servers()
+        self._hard.start(self._service.url, self.seaweedfs.connection)
         self._provision(resource)
         migration.wait_for_success(_MIGRATION_SECONDS)
         self.restart_service()
 
     def stop(self) -> None:
         """Stop everything that runs; nothing happens the second time."""
+        self._hard.stop()
         if self._service is not None:
             self._service.close()
         if self._migration is not None:
@@ -88,7 +95,7 @@ class DevelopmentPlatform:
     def apply_manifest(self) -> Outcome:
         """Make bucket and service what the manifest says by now; when this fails the service stays as it was."""
         previous = self.resource
-        outcome = self._provision(load_media_bucket(self.manifest_file))
+        outcome = self._provision(self._served(load_media_bucket(self.manifest_file)))
         if _service_configuration(previous) != _service_configuration(self.resource):
             try:
                 self.restart_service()
@@ -126,13 +133,17 @@ class DevelopmentPlatform:
 
     @property
     def api_url(self) -> str:
-        return self.service.url
+        return self._hard.api_url or self.service.url
+
+    @property
+    def hardships(self) -> Hardships:
+        return self._hard.hardships
 
     @property
     def connection(self) -> BucketConnection:
         """The bucket as its administrator reaches it."""
         return BucketConnection(
-            store=self.seaweedfs.connection,
+            store=self._store,
             bucket=self.resource.bucket_name,
             spec=self.resource.spec,
             media_service_url=self.api_url,
@@ -163,6 +174,13 @@ class DevelopmentPlatform:
     ) -> None:
         self.stop()
 
+    @property
+    def _store(self) -> StoreConnection:
+        return self._hard.store(self.seaweedfs.connection)
+
+    def _served(self, resource: MediaBucket) -> MediaBucket:
+        return with_hardships(resource, self.hardships)
+
     def _start_servers(self) -> Child:
         """Both at the same time; the migration, which begins as soon as it can."""
         self.seaweedfs.launch()
@@ -175,7 +193,7 @@ class DevelopmentPlatform:
         return migration
 
     def _provision(self, resource: MediaBucket) -> Outcome:
-        store = self.seaweedfs.connection
+        store = self._store
         admin = BucketAdmin.connect(store, resource.bucket_name)
         # Nobody else uses this store: a bucket without an owner is ours, and an earlier run died before marking it.
         claimed = resource.model_copy(update={"status": claim(resource)})

@@ -17,6 +17,7 @@ from mediabucket_cli.errors import CommandFailed
 from mediabucket_cli.plan import plan
 from mediabucket_cli.probe import probe
 from mediabucket_cli.token import token
+from mediabucket_cli.upload import upload
 from mediabucket_s3.errors import S3Error
 
 EXPECTED_FAILURES = (CommandFailed, DirectoryInUse, ManifestInvalid, S3Error, ServerFailed)
@@ -27,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (dev, demo, plan, apply, probe, audit, token):
+for command in (dev, demo, plan, apply, upload, probe, audit, token):
     app.command()(command)
 
 

@@ -27,6 +27,8 @@ from mediabucket_operator.workload import USER_ID
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = [ROOT / name for name in PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]]
+# The Python client is for other programs: neither image needs it.
+PACKAGES = [package for package in PACKAGES if package.parent.name != "client"]
 # Folder of the Dockerfile, which is also the extra, to the packages that its program imports.
 IMAGES = {
     "operator": ("mediabucket_api", "mediabucket_s3", "mediabucket_operator"),
