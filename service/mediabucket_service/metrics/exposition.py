@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, disable_created_metrics, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 DIRECTORY_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -21,6 +21,8 @@ class Exposition:
 
     def __init__(self) -> None:
         """Raises OSError when the directory of several workers cannot be made."""
+        # A second series for each counter and histogram, which nobody asks for in this format.
+        disable_created_metrics()
         self.registry = CollectorRegistry()
         named = os.environ.get(DIRECTORY_VARIABLE)
         self._directory = Path(named) if named else None
