@@ -63,6 +63,13 @@ class Dispatcher:
         if entry is not None:
             _release(entry.waiting)
 
+    def waiting(self) -> dict[str, int]:
+        """How many visits are due and have not begun, by the kinds of objects that are known."""
+        now, counted = time.monotonic(), dict.fromkeys((reference.kind for reference in self._entries), 0)
+        for reference, entry in self._entries.items():
+            counted[reference.kind] += entry.again or entry.due <= now
+        return counted
+
     async def run(self) -> None:
         try:
             while True:

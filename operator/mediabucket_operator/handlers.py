@@ -58,7 +58,7 @@ async def media_bucket_seen(event: Any, body: kopf.Body, memo: kopf.Memo, **_: A
     if event["type"] == "DELETED":
         memo.runtime.media_bucket_gone(manifest)
     else:
-        memo.runtime.operator.fleet.note(manifest)
+        memo.runtime.media_bucket_seen(manifest)
 
 
 @kopf.on.create(*MEDIA_BUCKETS)
@@ -76,11 +76,11 @@ async def media_bucket_deleted(namespace: str | None, name: str, memo: kopf.Memo
 
 
 @kopf.on.event(*OBJECT_STORES)
-async def object_store_seen(event: Any, name: str, memo: kopf.Memo, **_: Any) -> None:
+async def object_store_seen(event: Any, body: kopf.Body, name: str, memo: kopf.Memo, **_: Any) -> None:
     if event["type"] == "DELETED":
         memo.runtime.object_store_gone(name)
     else:
-        memo.runtime.object_store_seen(name)
+        memo.runtime.object_store_seen({**body})
 
 
 @kopf.on.create(*OBJECT_STORES)

@@ -31,10 +31,12 @@ class Pulse:
         with self._lock:
             self._loop = self._clock()
 
-    def watch_heard(self, path: str) -> None:
-        """A watch was opened, or something came out of it."""
+    def watch_heard(self, path: str) -> bool:
+        """A watch was opened, or something came out of it; answers whether it had been heard before."""
         with self._lock:
+            known = path in self._watches
             self._watches[path] = self._clock()
+            return known
 
     @contextmanager
     def visiting(self, what: str) -> Iterator[None]:

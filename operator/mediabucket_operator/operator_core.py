@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from mediabucket_api.constants import MEDIA_BUCKET_KIND, OBJECT_STORE_KIND
@@ -22,6 +23,15 @@ from mediabucket_operator.visit import Environment, Visited, visit
 logger = logging.getLogger(__name__)
 
 Soon = Callable[[Reference, float], None]
+
+
+@dataclass(frozen=True)
+class Next:
+    """The seconds until the next visit, None for an object that is gone; whether it is to mend what is wrong."""
+
+    seconds: float | None
+    retries: bool = False
+
 
 STORE_SECONDS: Final = 300.0
 UNREACHABLE_STORE_SECONDS: Final = 8.0
@@ -50,16 +60,14 @@ class Operator:
 
     def visit(self, reference: Reference) -> float | None:
         """One visit; the seconds until the next, None for an object that is gone."""
-        started = time.monotonic()
-        try:
-            next_in = self._visit(reference)
-            result = "success"
-        except ClusterError as error:
-            logger.warning("%s", error)
-            next_in, result = self._retry_in(reference), "error"
-        metrics.RECONCILES.labels(reference.kind, result).inc()
-        metrics.RECONCILE_SECONDS.labels(reference.kind).observe(time.monotonic() - started)
-        return next_in
+        with metrics.reconciling(reference.kind) as told:
+            try:
+                following = self._visit(reference)
+            except ClusterError as error:
+                logger.warning("%s", error)
+                return self._retry_in(reference)
+            told.result = metrics.REQUEUE_AFTER if following.retries else metrics.SUCCESS
+            return following.seconds
 
     def release(self, reference: Reference) -> Blocked | None:
         """Carry out the deletion policy; None when the object may go. Raises ClusterError."""
@@ -80,12 +88,12 @@ class Operator:
     def store_gone(self, name: str) -> None:
         self._visit_all_on(name)
 
-    def _visit(self, reference: Reference) -> float | None:
+    def _visit(self, reference: Reference) -> Next:
         if reference.kind == OBJECT_STORE_KIND:
             return self._visit_store(reference.name)
         return self._visit_media_bucket(reference)
 
-    def _visit_store(self, name: str) -> float | None:
+    def _visit_store(self, name: str) -> Next:
         with self._pulse.visiting(f"{OBJECT_STORE_KIND} {name}"):
             visited = visit_store(self.environment, name)
         if visited.reachable:
@@ -93,22 +101,26 @@ class Operator:
         if visited.matters:
             self._visit_all_on(name)
         if not visited.present:
-            return None
+            # A watch that was away when the object went does not tell.
+            metrics.store_gone(name)
+            return Next(None)
         if visited.reachable and self._is_sweep_due(name):
             for user in sweep(self.environment, name):
                 logger.info("removed the user %s of a MediaBucket that is gone", user)
-        return jittered(STORE_SECONDS if visited.reachable else UNREACHABLE_STORE_SECONDS)
+        if visited.reachable:
+            return Next(jittered(STORE_SECONDS))
+        return Next(jittered(UNREACHABLE_STORE_SECONDS), retries=True)
 
-    def _visit_media_bucket(self, reference: Reference) -> float | None:
+    def _visit_media_bucket(self, reference: Reference) -> Next:
         member = self.fleet.get(reference)
         if member is None:
-            return None
+            return Next(None)
         # One bucket, one visit: who comes second finds the mark of who came first.
         bucket = self._locks.hold((member.store, member.bucket))
         with self._locks.hold(reference), bucket, self._pulse.visiting(str(reference)):
             visited = visit(self.environment, reference, self._refusal(member))
         if not visited.present:
-            return None
+            return Next(None)
         self._count_drift(visited)
         return self._concluded(member, visited)
 
@@ -122,23 +134,24 @@ class Operator:
             )
         return self._rests.refusal(member.store, time.monotonic())
 
-    def _concluded(self, member: Member, visited: Visited) -> float:
+    def _concluded(self, member: Member, visited: Visited) -> Next:
         status = visited.status
         if status is None:
-            return jittered(member.resync_seconds)
+            return Next(jittered(member.resync_seconds))
         message = unanswered(status)
         if message is not None:
             if self._rests.failed(member.store, time.monotonic(), message):
                 # Its own status must not say for minutes that it is well.
                 self._soon(Reference(OBJECT_STORE_KIND, "", member.store), 0.0)
-            return self._retry_in(member.reference)
+            return Next(self._retry_in(member.reference), retries=True)
         if self._rests.answered(member.store):
             self._visit_all_on(member.store)
         if not is_ready(status):
-            return min(self._retry_in(member.reference, member.resync_seconds), member.resync_seconds)
+            seconds = min(self._retry_in(member.reference, member.resync_seconds), member.resync_seconds)
+            return Next(seconds, retries=True)
         with self._lock:
             self._failures.pop(member.reference, None)
-        return jittered(member.resync_seconds)
+        return Next(jittered(member.resync_seconds))
 
     def _count_drift(self, visited: Visited) -> None:
         for change in visited.changes:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Self, TypeVar
 
-from mediabucket_api.constants import OBJECT_STORE_KIND
+from mediabucket_api.constants import MEDIA_BUCKET_KIND, OBJECT_STORE_KIND
 from mediabucket_operator import metrics
 from mediabucket_operator.cluster import Cluster, ClusterError, Manifest, Reference
 from mediabucket_operator.dispatcher import Dispatcher
@@ -42,6 +42,7 @@ class Runtime:
         environment = Environment(cluster, RealStores(pulse.progress), settings, cluster_id)
         self.operator = Operator(environment, self.soon, pulse)
         self.dispatcher = Dispatcher(self.operator.visit, settings.workers)
+        metrics.allow_workers(settings.workers)
         self._secrets = SecretVersions(cluster, settings.namespace)
         self._health = HealthServer.start(settings.host, settings.port, pulse.problems)
         self._tasks = [self._loop.create_task(task) for task in self._lasting()]
@@ -71,6 +72,10 @@ class Runtime:
         """From any thread."""
         self._loop.call_soon_threadsafe(self.dispatcher.soon, reference, delay)
 
+    def media_bucket_seen(self, manifest: Manifest) -> None:
+        self.operator.fleet.note(manifest)
+        metrics.RESOURCES.note(MEDIA_BUCKET_KIND, manifest)
+
     def media_bucket_gone(self, manifest: Manifest) -> None:
         member = Member.of(manifest)
         known = self.operator.fleet.get(member.reference)
@@ -78,15 +83,18 @@ class Runtime:
         if known is not None and known.uid == member.uid:
             self.dispatcher.forget(member.reference)
             self.operator.fleet.forget(member.reference)
+            metrics.RESOURCES.forget(MEDIA_BUCKET_KIND, member.reference.namespace, member.reference.name)
         self.operator.gone(member)
 
-    def object_store_seen(self, name: str) -> None:
-        self._secrets.follow(name)
+    def object_store_seen(self, manifest: Manifest) -> None:
+        self._secrets.follow(manifest["metadata"]["name"])
+        metrics.RESOURCES.note(OBJECT_STORE_KIND, manifest)
 
     def object_store_gone(self, name: str) -> None:
         self._secrets.forget(name)
         self.dispatcher.forget(Reference(OBJECT_STORE_KIND, "", name))
         self.operator.store_gone(name)
+        metrics.store_gone(name)
 
     async def release(self, reference: Reference) -> None:
         """Until the object may go. Blocked or not: no write is repeated, and a change is noticed within seconds."""
@@ -146,6 +154,8 @@ class Runtime:
             self.pulse.loop_turned()
             for path, seconds in self.pulse.silence().items():
                 metrics.WATCH_SILENCE.labels(path).set(seconds)
+            for kind, waiting in self.dispatcher.waiting().items():
+                metrics.QUEUE_DEPTH.labels(kind).set(waiting)
             await asyncio.sleep(_BEAT_SECONDS)
 
     async def _follow_secrets(self) -> None:

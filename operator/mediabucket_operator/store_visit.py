@@ -15,6 +15,7 @@ from mediabucket_api.status import (
     ObjectStoreStatus,
     StoreConditionType,
 )
+from mediabucket_operator import metrics
 from mediabucket_operator.cluster import Manifest, Reference, is_terminating
 from mediabucket_operator.conditions import Verdict
 from mediabucket_operator.credentials import user_prefix
@@ -150,9 +151,11 @@ def _probed(environment: Environment, store: ObjectStore, access: StoreAccess, n
     try:
         found = environment.stores.probe(access.connection, bucket, store.spec.iam.endpoint, now)
     except S3Error as error:
+        metrics.probed(store.metadata.name, succeeded=False)
         reached = _reached(environment, access)
         failed = Verdict.false(type(error).__name__, f"the probe could not be done: {error}")
         return _status(store, now, {StoreConditionType.REACHABLE: reached, StoreConditionType.PROBED: failed})
+    metrics.probed(store.metadata.name, succeeded=True)
     verdicts = {
         StoreConditionType.REACHABLE: Verdict.true("Reachable"),
         StoreConditionType.PROBED: Verdict.true("Probed", f"{len(found)} capabilities were tried"),

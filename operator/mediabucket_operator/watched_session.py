@@ -7,6 +7,7 @@ import aiohttp
 import kopf
 from aiohttp import ClientResponse, StreamReader
 
+from mediabucket_operator import metrics
 from mediabucket_operator.liveness import Pulse
 
 
@@ -27,6 +28,12 @@ class _HeardStream:
         return getattr(self._stream, name)
 
 
+def watch_opened(pulse: Pulse, path: str) -> None:
+    """The API server has answered the request for a watch."""
+    again = pulse.watch_heard(path)
+    metrics.WATCH_RESTARTS.labels(path).inc(1 if again else 0)
+
+
 def heard_session(info: kopf.ConnectionInfo, pulse: Pulse) -> kopf.AiohttpSession:
     """A session as kopf would make it, whose watches make themselves heard. Call within the event loop."""
 
@@ -34,7 +41,7 @@ def heard_session(info: kopf.ConnectionInfo, pulse: Pulse) -> kopf.AiohttpSessio
         async def start(self, connection: Any) -> ClientResponse:
             answer = await super().start(connection)
             if "watch" in self.url.query:
-                pulse.watch_heard(self.url.path)
+                watch_opened(pulse, self.url.path)
                 self.content = _HeardStream(self.content, pulse, self.url.path)  # type: ignore[assignment]
             return answer
 

@@ -224,7 +224,7 @@ _CLASS_OF_STATUS: Final[Mapping[int, type[S3Error]]] = {
 _CLASS_OF_HEAD_404: Final[Mapping[str, type[S3Error]]] = {"HeadObject": ObjectMissing, "HeadBucket": BucketMissing}
 
 # No answer, half an answer, or one that is not S3's.
-_TRANSPORT_FAILURES: Final = (
+TRANSPORT_FAILURES: Final = (
     ConnectionError,
     HTTPClientError,
     IncompleteReadError,
@@ -260,7 +260,7 @@ def translated_s3_errors(operation: str, resource: str = "") -> Iterator[None]:
         yield
     except ClientError as error:
         raise _from_answer(operation, resource, error) from error
-    except (BotoCoreError, *_TRANSPORT_FAILURES) as error:
+    except (BotoCoreError, *TRANSPORT_FAILURES) as error:
         kind = _class_without_answer(error)
         raise kind(operation, type(error).__name__, detail=_without_secrets(str(error)), resource=resource) from error
 
@@ -276,7 +276,7 @@ def _from_answer(operation: str, resource: str, error: ClientError) -> S3Error:
 def _class_without_answer(error: Exception) -> type[S3Error]:
     if isinstance(error, ParamValidationError):
         return InvalidRequest
-    return StoreUnavailable if isinstance(error, _TRANSPORT_FAILURES) else S3Error
+    return StoreUnavailable if isinstance(error, TRANSPORT_FAILURES) else S3Error
 
 
 def _without_secrets(text: str) -> str:

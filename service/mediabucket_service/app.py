@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -29,11 +29,15 @@ from mediabucket_service.events import endpoints as event_endpoints
 from mediabucket_service.flows import Flows
 from mediabucket_service.media import endpoints as media_endpoints
 from mediabucket_service.media import erasure_endpoints, part_endpoints
+from mediabucket_service.media.backlog import BacklogWatch
+from mediabucket_service.media.backlog_repository import BacklogRepository
 from mediabucket_service.media.confirm import Confirmation
+from mediabucket_service.media.confirm_failures import FailureReason
 from mediabucket_service.media.erasure import Erasures
 from mediabucket_service.media.erasure_repository import ErasureRepository
 from mediabucket_service.media.initiate import Initiation
 from mediabucket_service.media.initiate_repository import InitiateRepository
+from mediabucket_service.media.models import MediaType
 from mediabucket_service.media.multipart import MultipartUploads
 from mediabucket_service.media.multipart_repository import MultipartRepository
 from mediabucket_service.media.part_urls import PartUploads
@@ -47,7 +51,7 @@ from mediabucket_service.messages import endpoints as message_endpoints
 from mediabucket_service.messages.repository import MessageRepository
 from mediabucket_service.messages.repository_mongodb import MongoMessageRepository
 from mediabucket_service.messages.repository_postgresql import PostgresMessageRepository
-from mediabucket_service.metrics import Metrics
+from mediabucket_service.metrics import Metrics, StoreMetrics
 from mediabucket_service.nosniff import NoSniff
 from mediabucket_service.pages import install_pages
 from mediabucket_service.problems import install_problem_handlers
@@ -86,19 +90,20 @@ def create_app(settings: Settings, connection: BucketConnection) -> FastAPI:
     webhooks not signed.
     """
     metrics = Metrics()
+    metrics.uploads.expect(MediaType, FailureReason)
     verifier = token_verifier(settings, connection)
     endpoints = signing_endpoints(connection.spec.uploads.webhooks, os.environ)
     tracing = configured(os.environ)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with opened(tracing), open_storage(settings, connection) as storage:
+        async with opened(tracing), open_storage(settings, connection, metrics) as storage:
             services, reaper = build_services(settings, connection, storage, metrics, verifier)
             app.state.services = services
             app.state.checks = _checks(storage)
             async with (
                 open_dispatcher(settings, connection, storage, metrics, endpoints) as dispatcher,
-                _running(reaper.run(), *dispatcher.loops()),
+                _running(reaper.run(), _backlog(settings, connection, storage, metrics).run(), *dispatcher.loops()),
                 services.verifications,
             ):
                 yield
@@ -132,15 +137,20 @@ def create_app(settings: Settings, connection: BucketConnection) -> FastAPI:
 
 
 @asynccontextmanager
-async def open_storage(settings: Settings, connection: BucketConnection) -> AsyncIterator[Storage]:
+async def open_storage(
+    settings: Settings, connection: BucketConnection, metrics: Metrics | None = None
+) -> AsyncIterator[Storage]:
     """Open the database, the store and MongoDB if there is one; none of them needs to answer yet."""
+    metrics = metrics or Metrics()
     async with AsyncExitStack() as stack:
         database = Database(
             settings.database_url.get_secret_value(),
             pool_size=settings.database_pool_size,
             timeout_seconds=settings.database_timeout_seconds,
             max_waiting=settings.database_max_waiting,
+            waited=metrics.pool.waited,
         )
+        metrics.pool.follow(database.pool_counts)
         documents = None
         if settings.mongodb_url is not None:
             documents = Documents(
@@ -150,7 +160,7 @@ async def open_storage(settings: Settings, connection: BucketConnection) -> Asyn
         yield Storage(
             database=await stack.enter_async_context(database),
             objects=await stack.enter_async_context(
-                BucketObjects.connect(connection.store, connection.bucket, watch=store_span)
+                BucketObjects.connect(connection.store, connection.bucket, watch=partial(_watched, metrics.store))
             ),
             documents=documents,
         )
@@ -162,7 +172,7 @@ def build_services(
     """Put the parts together: what requests are answered with, and the clean-up beside it."""
     repository = MediaRepository(storage.database, connection.bucket)
     removal = RemovalRepository(storage.database, connection.bucket)
-    remover = BytesRemover(removal, storage.objects)
+    remover = BytesRemover(removal, storage.objects, metrics.clean_up.removed)
     uploads = connection.spec.uploads
     in_parts = MultipartRepository(storage.database, connection.bucket, stale_after_seconds=uploads.stale_after_seconds)
     multipart = MultipartUploads(uploads, in_parts, repository, storage.objects)
@@ -199,6 +209,7 @@ def build_services(
         storage.objects,
         connection.spec.uploads,
         metrics.uploads,
+        metrics.clean_up,
         interval_seconds=settings.reaper_interval_seconds,
         sweep_interval_seconds=settings.sweep_interval_seconds,
         also=(flows.sweep_references, partial(forget_full, storage.database, connection.bucket)),
@@ -250,6 +261,21 @@ def token_verifier(settings: Settings, connection: BucketConnection) -> TokenVer
     auth = connection.spec.service.auth
     secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret and not auth.jwks_url else None
     return TokenVerifier.configured(jwks_url=auth.jwks_url, secret=secret, issuer=auth.issuer, audience=auth.audience)
+
+
+@contextmanager
+def _watched(metrics: StoreMetrics, operation: str) -> Iterator[None]:
+    with store_span(operation), metrics.measured(operation):
+        yield
+
+
+def _backlog(settings: Settings, connection: BucketConnection, storage: Storage, metrics: Metrics) -> BacklogWatch:
+    return BacklogWatch(
+        BacklogRepository(storage.database, connection.bucket),
+        metrics.backlog,
+        interval_seconds=settings.reaper_interval_seconds,
+        also=metrics.pool.refresh,
+    )
 
 
 def _limiter(storage: Storage, connection: BucketConnection) -> RateLimiter | None:

@@ -6,9 +6,9 @@ that the hot path can serve (1,103 against 2,144 initiates a second, measured on
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Self, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import psycopg
 from psycopg import AsyncConnection
@@ -28,17 +28,35 @@ GRACE_SECONDS = 0.5
 PROBE_SECONDS = 1.0
 
 
+class PoolCounts(NamedTuple):
+    """Connections that are in use or being opened, that are idle, and that there may be in all."""
+
+    in_use: int
+    idle: int
+    size: int
+
+
 class Database:
     """A pool that opens in the background: a service may start while its database is down.
 
     Whoever uses a connection has it for `timeout_seconds` and a little: then it is cut, whatever the server does.
     """
 
-    def __init__(self, url: str, *, pool_size: int, timeout_seconds: float, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int,
+        timeout_seconds: float,
+        max_waiting: int = MAX_WAITING,
+        waited: Callable[[float], None] = lambda _: None,
+    ) -> None:
         """`url` is a libpq URL; `timeout_seconds` bounds the wait for a connection, each statement, and both together.
 
-        At most `max_waiting` wait for a connection; more are refused at once.
+        At most `max_waiting` wait for a connection; more are refused at once. `waited` is told how many seconds each
+        wait took, in vain or not.
         """
+        self._waited = waited
         self._timeout = timeout_seconds
         self._pool_size = pool_size
         self._patience = Patience()
@@ -73,7 +91,11 @@ class Database:
         """
         deadline = time.monotonic() + self._timeout + GRACE_SECONDS
         with self._patience.attempt() as expectant:
-            connection = await self._checked_out(self._timeout if expectant else min(PROBE_SECONDS, self._timeout))
+            started = time.monotonic()
+            try:
+                connection = await self._checked_out(self._timeout if expectant else min(PROBE_SECONDS, self._timeout))
+            finally:
+                self._waited(time.monotonic() - started)
             try:
                 async with connection:
                     with severed_after(connection, deadline - time.monotonic()):
@@ -139,6 +161,11 @@ class Database:
             async with self.connection() as connection:
                 cursor = await connection.execute(query.encode(), parameters)
                 return cursor.rowcount
+
+    def pool_counts(self) -> PoolCounts:
+        stats = self._pool.get_stats()
+        idle = stats["pool_available"]
+        return PoolCounts(in_use=stats["pool_size"] - idle, idle=idle, size=self._pool_size)
 
     async def check(self) -> None:
         """Raise what the database raises when it cannot answer."""

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,11 +64,17 @@ class RealService:
 
 @contextmanager
 def real_service(
-    platform: Platform, directory: Path, *, changes: dict[str, str] | None = None, store_port: int | None = None
+    platform: Platform,
+    directory: Path,
+    *,
+    changes: dict[str, str] | None = None,
+    store_port: int | None = None,
+    program: Sequence[str] = ("mediabucket_service",),
 ) -> Iterator[RealService]:
     """Serve the platform's bucket in a process of its own; killed at the end unless it has ended by then.
 
-    `changes` are environment variables; `store_port` is where it finds the store instead, presigned URLs unchanged.
+    `changes` are environment variables; `store_port` is where it finds the store instead, presigned URLs unchanged;
+    `program` is the module that serves, and its arguments.
     """
     data = platform.connection.to_config_map()
     spec_file = directory / "mediabucket.json"
@@ -87,7 +93,7 @@ def real_service(
         # For the connections that it accepts: see mediabucket_cli.embedded.ports.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         process = subprocess.Popen(
-            [sys.executable, "-m", "mediabucket_service", "--fd", str(listener.fileno())],
+            [sys.executable, "-m", *program, "--fd", str(listener.fileno())],
             env=environment,
             pass_fds=[listener.fileno()],
             stdout=log,

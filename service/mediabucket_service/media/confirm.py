@@ -12,12 +12,12 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import NoReturn
 from uuid import UUID, uuid4
 
 from mediabucket_s3.errors import ObjectMissing, PreconditionFailed, S3Error
 from mediabucket_s3.objects import BucketObjects, ObjectHead
 from mediabucket_service.media.checksum import ChecksumReader, HashedObject
+from mediabucket_service.media.confirm_failures import FailureReason, failure_reason
 from mediabucket_service.media.inspection import inspect
 from mediabucket_service.media.keys import pending_key, served_headers, verified_key
 from mediabucket_service.media.models import MediaFile, MediaStatus
@@ -111,14 +111,16 @@ class Confirmation:
                     logger.info("media %s was uploaded again while it was being confirmed", file.media_id)
             raise ConfirmInProgress("the bytes keep changing; finish uploading, then confirm", retry_after=1)
         except _Mismatch as mismatch:
-            await self._refuse(file, mismatch)
-        except BaseException:
+            return await self._refuse(file, mismatch)
+        except BaseException as error:
+            self._metrics.not_confirmed(file.media_type, failure_reason(error))
             await asyncio.shield(self._repository.release_lease(file))
             raise
 
     async def _publish(self, file: MediaFile) -> MediaFile:
         try:
             head = await self._objects.head(pending_key(file.media_id))
+            self._metrics.arrived(file.media_type, file.media_id)
             _check_declaration(file, head)
             verified = await self._checksums.read(file.media_id, head)
             _check_checksum(file, verified)
@@ -132,7 +134,6 @@ class Confirmation:
                 "the bytes have not arrived: PUT them to upload_url, then confirm again", retry_after=1
             ) from error
         completed = await self._finish(file, etag)
-        self._metrics.completed(file.media_type)
         await self._discard(pending_key(file.media_id), verified_key(file.media_id))
         return completed
 
@@ -140,7 +141,7 @@ class Confirmation:
         """Raises _Mismatch, else notes the measures in `file`, which `_finish` writes."""
         found = await inspect(self._objects, verified, file)
         if found.disagreement is not None:
-            raise _Mismatch(found.disagreement)
+            raise _Mismatch(FailureReason.TYPE, found.disagreement)
         file.width, file.height = found.measures.width, found.measures.height
         file.duration_seconds = found.measures.duration_seconds
 
@@ -154,7 +155,15 @@ class Confirmation:
                     "another upload of the same file was just deleted; confirm again", retry_after=1
                 ) from None
             await self._discard(file.file_path)
-        return completed or await self._settled_by_another(file)
+        if completed is None:
+            return await self._settled_by_another(file)
+        self._count_completed(completed)
+        return completed
+
+    def _count_completed(self, file: MediaFile) -> None:
+        # Both are the database's: no clock of ours plays a part.
+        seconds = None if file.confirmed_at is None else (file.confirmed_at - file.uploaded_at).total_seconds()
+        self._metrics.completed(file.media_type, file.media_id, size=file.file_size, seconds=seconds)
 
     async def _settled_by_another(self, file: MediaFile) -> MediaFile:
         """The lease was lost: what another try or the reaper made of the upload is the answer."""
@@ -167,10 +176,11 @@ class Confirmation:
             raise MediaNotFound(f"you have no media {file.media_id}: it was erased while it was being confirmed")
         return settled(current)
 
-    async def _refuse(self, file: MediaFile, mismatch: "_Mismatch") -> NoReturn:
+    async def _refuse(self, file: MediaFile, mismatch: "_Mismatch") -> MediaFile:
         if not await self._repository.fail(file, str(mismatch)):
-            await self._settled_by_another(file)
-        self._metrics.failed(file.media_type)
+            # Completed by another try with bytes that came later: they are served, and must stay.
+            return await self._settled_by_another(file)
+        self._metrics.failed(file.media_type, file.media_id, mismatch.reason)
         # A copy may be left by a try that died after it had verified other bytes.
         await self._discard(pending_key(file.media_id), verified_key(file.media_id), file.file_path)
         raise UploadMismatch(str(mismatch))
@@ -194,6 +204,10 @@ class Confirmation:
 class _Mismatch(Exception):
     """What is wrong with the bytes, as a sentence for the uploader."""
 
+    def __init__(self, reason: FailureReason, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+
 
 def settled(file: MediaFile) -> MediaFile:
     """A completed media as it is. Raises the problem that every other settled state stands for."""
@@ -210,11 +224,16 @@ def settled(file: MediaFile) -> MediaFile:
 
 def _check_declaration(file: MediaFile, head: ObjectHead) -> None:
     if head.size != file.file_size:
-        raise _Mismatch(f"the file has {head.size} bytes, but {file.file_size} were announced")
+        raise _Mismatch(FailureReason.SIZE, f"the file has {head.size} bytes, but {file.file_size} were announced")
     if (head.content_type or "").lower() != file.mime_type:
-        raise _Mismatch(f"the file was uploaded as {head.content_type}, but {file.mime_type} was announced")
+        raise _Mismatch(
+            FailureReason.TYPE, f"the file was uploaded as {head.content_type}, but {file.mime_type} was announced"
+        )
 
 
 def _check_checksum(file: MediaFile, verified: HashedObject) -> None:
     if verified.sha256 != file.checksum:
-        raise _Mismatch(f"the file's SHA-256 is {verified.sha256.hex()}, but {file.checksum.hex()} was announced")
+        raise _Mismatch(
+            FailureReason.CHECKSUM,
+            f"the file's SHA-256 is {verified.sha256.hex()}, but {file.checksum.hex()} was announced",
+        )

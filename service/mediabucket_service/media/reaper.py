@@ -21,7 +21,8 @@ from mediabucket_s3.objects import BucketObjects, ListedObject, PendingMultipart
 from mediabucket_service.clock import Clock, utc_now
 from mediabucket_service.media.keys import media_id_of, pending_key, verified_key
 from mediabucket_service.media.removal_repository import BATCH, Removable, RemovalRepository
-from mediabucket_service.metrics import UploadMetrics
+from mediabucket_service.metrics import CleanUpMetrics, UploadMetrics
+from mediabucket_service.metrics.clean_up import COPY, MEDIA, MULTIPART_UPLOAD, ORPHAN
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +32,13 @@ _JITTER = 0.2
 class BytesRemover:
     """Removes what the store still holds of media that are gone."""
 
-    def __init__(self, repository: RemovalRepository, objects: BucketObjects) -> None:
+    def __init__(
+        self, repository: RemovalRepository, objects: BucketObjects, removed: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """`removed` is told the kind of each thing that the clean-up has removed."""
         self._repository = repository
         self._objects = objects
+        self._removed = removed
 
     async def remove_soon(self, media_id: UUID) -> None:
         """Remove the bytes of one media now if the store answers; the reaper does it otherwise."""
@@ -49,7 +54,9 @@ class BytesRemover:
         after = None
         while rows := await self._repository.to_remove(after=after):
             for row in rows:
-                removed += await self._remove(row)
+                if await self._remove(row):
+                    self._removed(MEDIA)
+                    removed += 1
             after = rows[-1].media_id
         return removed
 
@@ -60,6 +67,7 @@ class BytesRemover:
             for key in keys:
                 await self._objects.delete(key)
                 await self._repository.copy_removed(key)
+                self._removed(COPY)
             after = keys[-1]
 
     async def _remove(self, row: Removable) -> bool:
@@ -84,6 +92,7 @@ class Reaper:
         objects: BucketObjects,
         uploads: Uploads,
         metrics: UploadMetrics,
+        passes: CleanUpMetrics,
         *,
         interval_seconds: float,
         sweep_interval_seconds: float,
@@ -95,6 +104,8 @@ class Reaper:
         self._remover = remover
         self._objects = objects
         self._metrics = metrics
+        self._passes = passes
+        self._orphan_bytes = 0
         self._interval_seconds = interval_seconds
         self._sweep_interval_seconds = sweep_interval_seconds
         self._also = also
@@ -106,12 +117,13 @@ class Reaper:
         """Clean up until cancelled. A failed step is logged and tried again in the next pass."""
         swept = -self._sweep_interval_seconds
         while True:
-            await self._attempt("expire and remove", self.clean_up)
+            succeeded = await self._attempt("expire and remove", self.clean_up)
             if time.monotonic() - swept >= self._sweep_interval_seconds:
-                await self._attempt("sweep pending bytes", self.sweep)
+                succeeded &= await self._attempt("sweep pending bytes", self.sweep)
                 swept = time.monotonic()
             for step in self._also:
-                await self._attempt("clean up", step)
+                succeeded &= await self._attempt("clean up", step)
+            self._passes.passed(succeeded=succeeded)
             await asyncio.sleep(self._interval_seconds * random.uniform(1 - _JITTER, 1 + _JITTER))
 
     async def clean_up(self) -> None:
@@ -127,9 +139,12 @@ class Reaper:
     async def sweep(self) -> int:
         """Remove bytes under `pending/` that no live upload expects; answers how many objects and uploads went."""
         async with self._repository.sweep_lock() as mine:
-            if not mine:
-                return 0
-            return await self._sweep_objects() + await self._sweep_multipart_uploads()
+            self._orphan_bytes = 0
+            try:
+                # Another replica tells what it finds.
+                return await self._sweep_objects() + await self._sweep_multipart_uploads() if mine else 0
+            finally:
+                self._passes.orphans(self._orphan_bytes)
 
     async def _sweep_objects(self) -> int:
         oldest_kept = self._now() - self._floor
@@ -146,9 +161,12 @@ class Reaper:
     async def _remove_unexpected(self, batch: Sequence[ListedObject]) -> int:
         owners = {found.key: media_id_of(found.key) for found in batch}
         live = await self._repository.still_pending({owner for owner in owners.values() if owner is not None})
-        unexpected = [key for key, owner in owners.items() if owner not in live]
-        for key in unexpected:
-            await self._remove_for_good(key)
+        unexpected = [found for found in batch if owners[found.key] not in live]
+        # Before any of them is removed: those that cannot be are the reason to look.
+        self._orphan_bytes += sum(found.size for found in unexpected)
+        for found in unexpected:
+            await self._remove_for_good(found.key)
+            self._passes.removed(ORPHAN)
         return len(unexpected)
 
     async def _remove_for_good(self, key: str) -> None:
@@ -178,11 +196,14 @@ class Reaper:
         unexpected = [upload for upload, owner in owners.items() if owner not in live]
         for upload in unexpected:
             await self._objects.abort_multipart_upload(upload.key, upload.upload_id)
+            self._passes.removed(MULTIPART_UPLOAD)
         return len(unexpected)
 
-    async def _attempt(self, what: str, step: Callable[[], Awaitable[object]]) -> None:
+    async def _attempt(self, what: str, step: Callable[[], Awaitable[object]]) -> bool:
         try:
             await step()
         except Exception as error:
             # The loop must outlive every outage: nothing else would ever clean up.
             logger.warning("could not %s, will try again: %s", what, error)
+            return False
+        return True
