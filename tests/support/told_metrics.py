@@ -19,13 +19,13 @@ class Told:
 
     text: str
 
-    def of(self, name: str, **labels: str) -> float:
+    def of(self, name: str, /, **labels: str) -> float:
         """The sum of all series of this name that have these labels. Raises AssertionError without any."""
         found = list(self._values(name, labels))
         assert found, f"there is no {name}{labels} in:\n{self.text}"
         return sum(found)
 
-    def has(self, name: str, **labels: str) -> bool:
+    def has(self, name: str, /, **labels: str) -> bool:
         return any(True for _ in self._values(name, labels))
 
     def labels(self, name: str, label: str) -> set[str]:
