@@ -23,6 +23,9 @@ OWNER_CLUSTER_TAG: Final = f"{GROUP}/cluster"
 # Says who owns the bucket on stores without bucket tags.
 OWNER_MARKER_KEY: Final = ".mediabucket/owner.json"
 
+# Keeps a deleted MediaBucket until its deletion policy has been carried out.
+FINALIZER: Final = f"{GROUP}/bucket-protection"
+
 # What a person says once, beside the spec.
 RECREATE_ANNOTATION: Final = f"{GROUP}/recreate"
 CONFIRM_DESTROY_ANNOTATION: Final = f"{GROUP}/confirm-destroy"

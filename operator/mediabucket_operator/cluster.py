@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from mediabucket_api.constants import GROUP, MEDIA_BUCKET_KIND, OBJECT_STORE_KIND, VERSION
+from mediabucket_api.constants import FINALIZER, GROUP, MEDIA_BUCKET_KIND, OBJECT_STORE_KIND, VERSION
 
 Manifest = dict[str, Any]
 
@@ -109,6 +109,11 @@ class Cluster(Protocol):
 
     def create_event(self, event: Manifest) -> None:
         """Post one Event."""
+
+
+def is_protected(manifest: Manifest) -> bool:
+    """Whether the object stays, once it is deleted, until we let it go."""
+    return FINALIZER in manifest["metadata"].get("finalizers", [])
 
 
 def is_terminating(manifest: Manifest) -> bool:

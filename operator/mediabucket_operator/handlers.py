@@ -11,7 +11,7 @@ from typing import Any, Final
 import kopf
 from kopf import ConnectionInfo
 
-from mediabucket_api.constants import API_VERSION, GROUP, MEDIA_BUCKET_KIND, OBJECT_STORE_KIND
+from mediabucket_api.constants import API_VERSION, FINALIZER, GROUP, MEDIA_BUCKET_KIND, OBJECT_STORE_KIND
 from mediabucket_operator.cluster import FIELD_MANAGER, MANAGED_BY_LABEL, Reference
 from mediabucket_operator.operator_core import media_bucket
 from mediabucket_operator.runtime import Runtime
@@ -23,7 +23,6 @@ logger = logging.getLogger(__name__)
 MEDIA_BUCKETS: Final = (GROUP, "v1alpha1", "mediabuckets")
 OBJECT_STORES: Final = (GROUP, "v1alpha1", "objectstores")
 DEPLOYMENTS: Final = ("apps", "v1", "deployments")
-FINALIZER: Final = f"{GROUP}/bucket-protection"
 KOPF_PREFIX: Final = f"kopf.{GROUP}"
 LAST_HANDLED: Final = "last-handled"
 _OURS: Final = f"{MANAGED_BY_LABEL}={FIELD_MANAGER}"

@@ -14,7 +14,15 @@ from mediabucket_api.resources import MediaBucket
 from mediabucket_api.spec import MAX_BUCKET_NAME_CHARACTERS, ManagementPolicy
 from mediabucket_api.status import ChangeAction, ConditionType, MediaBucketStatus, OwnershipState, PlannedChange
 from mediabucket_operator.changes import Change
-from mediabucket_operator.cluster import Cluster, ClusterError, Conflict, Manifest, Reference, is_terminating
+from mediabucket_operator.cluster import (
+    Cluster,
+    ClusterError,
+    Conflict,
+    Manifest,
+    Reference,
+    is_protected,
+    is_terminating,
+)
 from mediabucket_operator.conditions import Conditions, Verdict
 from mediabucket_operator.event_notes import Note, event, of_changes, of_plan, of_transitions, short
 from mediabucket_operator.guard import StoreAccess, StoreRefused, require_allowed, store_access
@@ -62,6 +70,9 @@ def visit(environment: Environment, reference: Reference, refusal: StoreRefused 
     manifest = environment.cluster.get(reference)
     if manifest is None or is_terminating(manifest):
         return Visited(present=False)
+    if not is_protected(manifest):
+        # Another object's change may bring us here first. What is made now nobody would remove, were it deleted now.
+        return Visited(present=True)
     try:
         resource = read_media_bucket(manifest)
     except Unreadable as error:

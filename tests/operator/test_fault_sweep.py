@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from memory_world import Bucket, Fault, Faults, MemoryCluster, MemoryStore
 
-from mediabucket_api.constants import API_VERSION
+from mediabucket_api.constants import API_VERSION, FINALIZER
 from mediabucket_operator.cluster import ClusterError, Reference
 from mediabucket_operator.deletion import release
 from mediabucket_operator.settings import OperatorSettings
@@ -34,6 +34,7 @@ VOLATILE = ("resourceVersion", "uid", "generation", "creationTimestamp")
 class World:
     faults: Faults = field(default_factory=Faults)
     now: datetime = START
+    protects: bool = True
 
     def __post_init__(self) -> None:
         self.store = MemoryStore(self.faults)
@@ -57,6 +58,7 @@ class World:
 
     def apply(self, reference: Reference = MEDIA, annotations: dict[str, str] | None = None, **spec: Any) -> None:
         metadata = {"name": reference.name, "namespace": reference.namespace, "annotations": annotations or {}}
+        metadata["finalizers"] = [FINALIZER] if self.protects else []
         wanted = {"storeRef": {"name": "store"}, "bucketName": "media-bucket", "service": {"state": "Disabled"}, **spec}
         self.cluster.put({"apiVersion": API_VERSION, "kind": "MediaBucket", "metadata": metadata, "spec": wanted})
 
@@ -237,6 +239,18 @@ def test_a_foreign_bucket_gets_no_write() -> None:
     world = play(SCENARIOS["a bucket of nobody"], {})
     assert world.store.buckets["media-bucket"] == Bucket(objects={"theirs": b"1"}, tags={"team": "b"})
     assert not [write for write in world.faults.writes if write.startswith("store")]
+
+
+def test_nothing_is_made_for_an_object_that_could_vanish_at_once() -> None:
+    """Between its creation and its finalizer a change of its ObjectStore may bring a visit to it."""
+    world = World(protects=False)
+    world.apply()
+    world.settle()
+    assert (world.faults.writes, world.store.buckets) == ([], {})
+    world.protects = True
+    world.apply()
+    world.settle()
+    assert set(world.store.buckets) == {"media-bucket"}
 
 
 def assert_no_key_is_lost(world: World) -> None:

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from told_metrics import Told, assert_clean
 
-from mediabucket_api.constants import API_VERSION, MEDIA_BUCKET_KIND, OBJECT_STORE_KIND
+from mediabucket_api.constants import API_VERSION, FINALIZER, MEDIA_BUCKET_KIND, OBJECT_STORE_KIND
 from mediabucket_operator import metrics
 from mediabucket_operator.cluster import Reference
 from mediabucket_operator.dispatcher import Dispatcher
@@ -40,7 +40,7 @@ class World:
         environment = Environment(self.cluster, self.store, settings, "cluster-1")
         self.operator = Operator(environment, lambda _reference, _delay: None, Pulse())
         spec = {"storeRef": {"name": "store"}, "bucketName": "media-bucket", "service": {"state": "Disabled"}}
-        metadata = {"name": MEDIA.name, "namespace": MEDIA.namespace}
+        metadata = {"name": MEDIA.name, "namespace": MEDIA.namespace, "finalizers": [FINALIZER]}
         manifest = {"apiVersion": API_VERSION, "kind": MEDIA_BUCKET_KIND, "metadata": metadata, "spec": spec}
         self.operator.fleet.note(self.cluster.put(manifest))
 

@@ -150,7 +150,7 @@ def require_exactly(platform: Platform, crowd: Crowd) -> None:
 
     def buckets() -> bool:
         found = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
-        assert {"lost": sorted(expected - found), "too many": sorted(found - expected)} == {"lost": [], "too many": []}
+        assert found == expected, f"lost {sorted(expected - found)}, too many {sorted(found - expected)}"
         return True
 
     eventually(buckets)
