@@ -3,7 +3,7 @@
 import base64
 
 from kube_platform import Platform
-from operator_process import condition, eventually, media_bucket, store_documents
+from operator_process import media_bucket, store_documents
 from told_metrics import Told, assert_clean, eventually_told, told_by
 
 from mediabucket_cli.embedded.ports import LOOPBACK
@@ -60,7 +60,8 @@ def test_a_store_is_told_with_its_probe_and_goes(platform: Platform) -> None:
     platform.kube.kubectl("delete", "ostore/nowhere", "--wait=true")
     eventually_told(address(platform), lambda found: "nowhere" not in found.text)
 
-    eventually(lambda: condition(platform.kube.get("ostore", "store"), "Ready").get("status") == "True")
+    # An operator that was started again knows what its predecessor has found, and probes only on request.
+    platform.kube.kubectl("annotate", "ostore/store", "mediabucket.dev/probe=now", "--overwrite")
     well = eventually_told(address(platform), lambda found: found.has(PROBES, store="store"))
     assert well.of(PROBES, store="store", result="success") >= 1
     assert well.of("mediabucket_operator_store_capability", store="store", verdict="Enforced") > 5

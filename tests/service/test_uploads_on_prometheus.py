@@ -17,7 +17,7 @@ from real_service import RealService, real_service
 from served_api import served
 from service_platform import MakePlatform, Platform
 from upload_client import File, UploadClient
-from watched_expressions import RULES, awaited_selectors, is_awaited, of_dashboard, of_rules, silent, with_selectors
+from watched_expressions import RULES, of_dashboard, of_rules, silent, with_selectors
 from webhook_receiver import SECRET, hook, running_receiver
 
 from mediabucket_api.connection import webhook_secret_variable
@@ -92,11 +92,7 @@ async def watched(
 async def test_every_panel_and_alert_shows_something(watched: PrometheusServer) -> None:
     expressions = with_selectors([*of_dashboard("uploads"), *of_rules(upload_alerts.groups())])
     assert len(expressions) > 80
-    wanted = [expression for expression in expressions if not is_awaited(expression)]
-    assert await asyncio.to_thread(silent, wanted, watched.query, SECONDS) == []
-    # What has come by now is no longer to be left out.
-    awaited = awaited_selectors(expressions)
-    assert await asyncio.to_thread(silent, awaited, watched.query, 1) == awaited
+    assert await asyncio.to_thread(silent, expressions, watched.query, SECONDS) == []
     if drawing_is_asked():
         await asyncio.sleep(DRAWN_SECONDS)
         await asyncio.to_thread(draw, "uploads", watched.query_range, DRAWN_SECONDS)

@@ -16,35 +16,6 @@ RULES = CHART / "alerts" / "rules.yaml"
 GRAFANA = {"$namespace": ".*", "$bucket": ".*", "$__rate_interval": "15s", "$__range": "2m"}
 # Braces within a quoted value end no selector.
 SELECTOR = re.compile(r'[a-zA-Z_:][a-zA-Z0-9_:]*\{(?:"[^"]*"|[^"}])*\}')
-# What no program counts yet: to be taken out as soon as one does.
-NOT_YET = (
-    'outcome="arrived"',
-    "mediabucket_upload_failures_total",
-    "mediabucket_upload_completed_bytes_total",
-    "mediabucket_upload_duration_seconds_bucket",
-    "mediabucket_pending_uploads",
-    "mediabucket_pending_bytes",
-    "mediabucket_pending_oldest_seconds",
-    "mediabucket_store_requests_total",
-    "mediabucket_store_request_duration_seconds_bucket",
-    "mediabucket_reaper_passes_total",
-    "mediabucket_reaper_last_success_timestamp_seconds",
-    "mediabucket_reaper_removed_total",
-    "mediabucket_reaper_backlog",
-    "mediabucket_orphan_bytes",
-    "mediabucket_database_pool_connections",
-    "mediabucket_database_pool_size",
-    "mediabucket_database_pool_wait_seconds_bucket",
-    "controller_runtime_reconcile_errors_total",
-    "controller_runtime_active_workers",
-    "controller_runtime_max_concurrent_reconciles",
-    "workqueue_depth",
-    "mediabucket_condition",
-    "mediabucket_operator_store_capability",
-    "mediabucket_operator_probe_runs_total",
-    "mediabucket_operator_credential_age_seconds",
-    "mediabucket_operator_watch_restarts_total",
-)
 Query = Callable[[str], list[dict[str, Any]]]
 
 
@@ -75,15 +46,6 @@ def substituted(expression: str) -> str:
     for name, value in GRAFANA.items():
         expression = expression.replace(name, value)
     return expression
-
-
-def is_awaited(expression: str) -> bool:
-    return any(name in expression for name in NOT_YET)
-
-
-def awaited_selectors(expressions: Iterable[str]) -> list[str]:
-    """The selectors of what does not exist yet: one that yields something has to leave NOT_YET."""
-    return [text for text in expressions if SELECTOR.fullmatch(text) and is_awaited(text)]
 
 
 def silent(expressions: Iterable[str], query: Query, seconds: float) -> list[str]:
