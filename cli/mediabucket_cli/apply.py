@@ -17,7 +17,9 @@ _STYLES = {True: "green", False: "bold red", None: "dim"}
 def apply(file: ManifestOption, as_json: JsonOption = False) -> None:
     """Make buckets what the manifest says; what others put into them stays.
 
-    Exit code 0 only if every MediaBucket is Ready. Example: mediabucket apply -f media.yaml
+    Exit code 0 only if every MediaBucket is Ready.
+
+    Example: mediabucket apply -f media.yaml
     """
     # Progress goes where it cannot get into the JSON.
     console = Console(stderr=as_json)

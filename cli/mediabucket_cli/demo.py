@@ -47,7 +47,9 @@ def demo(
 ) -> None:
     """Upload, confirm, deduplicate, refuse, expire, heal: every step checked over HTTP, on a throw-away platform.
 
-    Exit code 0 only if every check held. Example: mediabucket demo holiday.jpg letter.pdf
+    Exit code 0 only if every check held.
+
+    Example: mediabucket demo holiday.jpg letter.pdf
     """
     try:
         uploads = [read_file(path) for path in files] if files else default_files()

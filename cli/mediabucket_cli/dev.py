@@ -54,7 +54,9 @@ def dev(
 ) -> None:
     """Run a store, a database and the upload API of a manifest on this machine.
 
-    Make life hard for a front end: mediabucket dev --latency 800ms --fail-puts 10% --expire-urls 5s
+    Some options make life hard for a front end, on purpose.
+
+    Example: mediabucket dev -f examples/chat-media.yaml --latency 800ms --fail-puts 10% --expire-urls 5s
     """
     console = Console()
     wanted = Hardships(latency, fail_puts, expire_urls, *(() if seed is None else (seed,)))

@@ -23,9 +23,9 @@ from mediabucket_s3.errors import S3Error
 EXPECTED_FAILURES = (CommandFailed, DirectoryInUse, ManifestInvalid, S3Error, ServerFailed)
 
 app = typer.Typer(
-    help="Direct-to-store media uploads: one manifest sets up the bucket and the upload API in front of it.",
+    help="Direct-to-store media uploads: one manifest sets up the bucket and the upload API in front of it.\n\n"
+    "Example: mediabucket dev -f examples/chat-media.yaml",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 for command in (dev, demo, plan, apply, upload, probe, audit, token):

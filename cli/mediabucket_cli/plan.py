@@ -78,7 +78,9 @@ def reconcile_manifest(file: Path, *, dry_run: bool) -> Iterable[Reconciled]:
 def plan(file: ManifestOption, as_json: JsonOption = False) -> None:
     """Show what `apply` would change in the store; nothing is written.
 
-    Exit code 0 when nothing is different, 2 when something is, 1 on an error. Example: mediabucket plan -f media.yaml
+    Exit code 0 when nothing is different, 2 when something is, 1 on an error.
+
+    Example: mediabucket plan -f media.yaml
     """
     found = list(reconcile_manifest(file, dry_run=True))
     if as_json:

@@ -29,7 +29,9 @@ StoreOption = Annotated[str | None, typer.Option("--store", help="Only the Objec
 def probe(file: ManifestOption, store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Try on each ObjectStore of a manifest what it enforces, in a bucket that is made and removed.
 
-    Exit code 0 when it could be tried, whatever came of it. Example: mediabucket probe -f examples/seaweedfs.yaml
+    Exit code 0 when it could be tried, whatever came of it.
+
+    Example: mediabucket probe -f examples/seaweedfs.yaml
     """
     manifest = load_manifest(file)
     stores = [found for found in manifest.object_stores if store in (None, found.metadata.name)]

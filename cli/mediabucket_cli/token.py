@@ -31,7 +31,10 @@ def token(
     expires_in: Annotated[int, typer.Option(min=1, help="Seconds until it expires.")] = _WEEK_SECONDS,
     data: Annotated[Path, typer.Option(help="Data directory of the platform.")] = data_directory.DEFAULT,
 ) -> None:
-    """Print a token for the development platform of a data directory."""
+    """Print a token for the development platform of a data directory.
+
+    Example: mediabucket token --sub bob --expires-in 3600
+    """
     directory = DataDirectory(data)
     if not (directory.jwt_secret.exists() and directory.spec.exists()):
         raise CommandFailed(f"no platform has run in {data}: start `mediabucket dev` first, or name it with --data")

@@ -127,7 +127,7 @@ def test_without_hardships_nothing_stands_between(running: Dev) -> None:
         ("--expire-urls", "5", "must be a duration such as 5s or 10m"),
         ("--expire-urls", "500ms", "must be whole seconds"),
         ("--expire-urls", "200h", "must be whole seconds, from 1s to 604800s"),
-        ("--seed", "x", "is not a valid int"),
+        ("--seed", "x", "should be a valid integer"),
     ],
 )
 def test_bad_values_are_told(tmp_path: Path, option: str, value: str, told: str) -> None:

@@ -151,7 +151,7 @@ async def test_refusals_are_typed_and_told_in_a_sentence(make_world: MakeWorld, 
             await user.upload(io.BytesIO(b""), file_name="a.png")
         with pytest.raises(MediaNotFound):
             await user.call("get", uuid4())
-        user.token = "no token"
+        user.token = "no-token"
         with pytest.raises(Unauthenticated):
             await user.call("list")
         assert len(world.api.asked("POST", "/initiate")) == 3
