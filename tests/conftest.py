@@ -31,3 +31,13 @@ def bucket_name() -> str:
 def database_url(postgres: Postgres) -> str:
     """A new, empty database."""
     return postgres.create_database(f"test_{uuid.uuid4().hex}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes begins first: who began it last would keep the other workers waiting."""
+    items.sort(key=lambda item: -_minutes(item))
+
+
+def _minutes(item: pytest.Item) -> int:
+    marker = item.get_closest_marker("takes_minutes")
+    return 0 if marker is None else marker.args[0]

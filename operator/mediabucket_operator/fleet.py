@@ -1,7 +1,6 @@
 """What the watches have shown: which MediaBuckets there are, on which stores, and which stores do not answer."""
 
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,9 +42,9 @@ class Member:
             owns_bucket=(status.get("ownership") or {}).get("state") == OwnershipState.OWNED,
         )
 
-    def precedes(self, other: "Member") -> bool:
-        """Whether the bucket is this one's: whoever owns it keeps it, else the older one has it."""
-        return (not self.owns_bucket, self.created, self.uid) < (not other.owns_bucket, other.created, other.uid)
+    def rank(self) -> tuple[bool, str, str]:
+        """The bucket is that one's which sorts first: whoever owns it keeps it, else the oldest has it."""
+        return (not self.owns_bucket, self.created, self.uid)
 
 
 class Fleet:
@@ -78,22 +77,19 @@ class Fleet:
             return [member.reference for member in self._members.values() if member.store == store]
 
     def rival(self, reference: Reference) -> Member | None:
-        """Another MediaBucket that claims the same bucket of the same store, and comes first."""
+        """The first of the MediaBuckets that claim the same bucket of the same store; None when it is this one."""
         with self._lock:
-            return next(self._rivals(reference), None)
+            member = self._members.get(reference)
+            if member is None:
+                return None
+            claims = self._claims[(member.store, member.bucket)]
+            first = min((self._members[claim] for claim in claims), key=Member.rank)
+            return None if first is member else first
 
     def waiting_for(self, member: Member) -> list[Reference]:
         """Who may have the bucket when this MediaBucket is gone."""
         with self._lock:
             return sorted(self._claims.get((member.store, member.bucket), set()), key=str)
-
-    def _rivals(self, reference: Reference) -> Iterator[Member]:
-        member = self._members.get(reference)
-        if member is None:
-            return
-        for other in self._claims.get((member.store, member.bucket), set()):
-            if other != reference and self._members[other].precedes(member):
-                yield self._members[other]
 
     def _remove(self, reference: Reference) -> Member | None:
         member = self._members.pop(reference, None)

@@ -38,6 +38,8 @@ IMAGES = {
 PROGRAMS = ("mediabucket_service.main", "mediabucket_service.migrations.env")
 IMPORT_ALL = """
 import importlib, pkgutil, sys
+
+pytestmark = pytest.mark.takes_minutes(1)
 *packages, programs = sys.argv[1:]
 for package in packages:
     for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):

@@ -13,6 +13,8 @@ from operator_process import OperatorProcess, eventually, namespace, store_docum
 
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 
+pytestmark = pytest.mark.takes_minutes(2)
+
 logger = logging.getLogger(__name__)
 
 LIMITS = {"allowDestroy": "Allowed", "allowAdoption": "Allowed"}

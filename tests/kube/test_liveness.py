@@ -19,6 +19,8 @@ from tcp_proxy import TcpProxy
 
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 
+pytestmark = pytest.mark.takes_minutes(3)
+
 # What the issue allows, and a little for the test itself.
 FAILS_WITHIN_SECONDS = 92
 

@@ -17,6 +17,8 @@ from tcp_proxy import TcpProxy
 
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 
+pytestmark = pytest.mark.takes_minutes(2)
+
 logger = logging.getLogger(__name__)
 
 LONG = os.environ.get("MEDIABUCKET_TEST_LONG") == "1"

@@ -23,6 +23,8 @@ from recording_proxy import RecordingProxy
 
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 
+pytestmark = pytest.mark.takes_minutes(4)
+
 COUNT = int(os.environ.get("MEDIABUCKET_TEST_AT_REST", "500"))
 SCOPED = 20
 # The shortest resync interval, and twice that with its jitter.

@@ -21,6 +21,8 @@ from mediabucket_operator.settings import OperatorSettings
 from mediabucket_operator.store_visit import sweep
 from mediabucket_operator.visit import Environment, visit
 
+pytestmark = pytest.mark.takes_minutes(2)
+
 NAMESPACE = "mediabucket-system"
 MEDIA = Reference("MediaBucket", "team-a", "media")
 OTHER = Reference("MediaBucket", "team-b", "media")

@@ -51,6 +51,13 @@ def test_of_two_of_one_second_exactly_one_comes_first() -> None:
     assert sorted([rival(fleet, "a") is None, rival(fleet, "b") is None]) == [False, True]
 
 
+def test_of_many_all_are_told_of_the_first_and_not_of_each_other() -> None:
+    crowd = [manifest(f"m{number}", created=number) for number in range(3, 9)]
+    fleet = fleet_of(*crowd, manifest("first", created=2), manifest("old", created=1, bucket="another"))
+    assert {rival(fleet, f"m{number}") for number in range(3, 9)} == {"first"}
+    assert rival(fleet, "first") is None
+
+
 def test_other_buckets_and_other_stores_are_no_rivals() -> None:
     fleet = fleet_of(manifest("a"), manifest("b", bucket="another"), manifest("c", store="elsewhere"))
     assert rival(fleet, "b") is rival(fleet, "c") is None

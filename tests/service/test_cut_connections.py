@@ -12,6 +12,8 @@ from tcp_proxy import TcpProxy
 from upload_client import File, UploadClient
 from uploaders import LEASE_SECONDS, require_no_orphans, require_nothing_lost
 
+pytestmark = pytest.mark.takes_minutes(1)
+
 FILM = File(bytes(range(256)) * 12_000, "film.mp4", "video/mp4")
 
 

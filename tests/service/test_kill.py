@@ -15,6 +15,8 @@ from part_client import FILM, IN_PARTS, begun, open_uploads
 from service_platform import MakePlatform, Platform
 from upload_client import JWT_SECRET, File, UploadClient
 
+pytestmark = pytest.mark.takes_minutes(1)
+
 PICTURE = File(b"a picture" * 100)
 SUPPORT = Path(__file__).parents[1] / "support"
 # The steps of a confirm by a streamed hash on a store that was found not to hash copies in this very confirm.

@@ -22,6 +22,8 @@ from mediabucket_cli.embedded.server import EmbeddedServer
 from mediabucket_service.migrations import upgrade
 from mediabucket_service.settings import Settings
 
+pytestmark = pytest.mark.takes_minutes(3)
+
 logger = logging.getLogger(__name__)
 
 CLIENTS = 50

@@ -125,7 +125,7 @@ async def test_the_service_tells_of_its_own_pool(make_platform: MakePlatform) ->
 
 
 def answer(code: str, status: int = 400) -> ClientError:
-    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "HeadObject")  # type: ignore[typeddict-item]
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "HeadObject")
 
 
 def test_codes_are_few_whatever_a_store_answers() -> None:

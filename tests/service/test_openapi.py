@@ -12,10 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pydantic import SecretStr
 from served_api import served
 from service_platform import MakePlatform, Platform
 from upload_client import File, make_token
+
+pytestmark = pytest.mark.takes_minutes(2)
 
 logger = logging.getLogger(__name__)
 

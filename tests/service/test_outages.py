@@ -25,6 +25,8 @@ from mediabucket_service.database_outages import PROBES
 from mediabucket_service.migrations import upgrade
 from mediabucket_service.settings import Settings
 
+pytestmark = pytest.mark.takes_minutes(2)
+
 logger = logging.getLogger(__name__)
 
 AWAY_SECONDS = 10.0
@@ -32,6 +34,8 @@ DATABASE_SECONDS = 2.0
 # Two cores for the service, its callers and two servers.
 SLACK_SECONDS = 1.5
 CALLERS = 24
+# Longer than anybody would wait, on a machine that does other things, too.
+MOST_SECONDS = 20
 
 
 @pytest.fixture(scope="module")
@@ -88,16 +92,29 @@ def seconds_inside(service: RealService, load: Load) -> list[float]:
     """How long the service had each request: what it took on a busy machine to send it and to read the answer is left
     out, unless it is more than anybody would wait.
     """
-    assert load.longest() < 20
+    assert load.longest() < MOST_SECONDS
     return [line["duration_ms"] / 1000 for line in service.access() if line["route"].startswith("/api/")]
+
+
+async def under_way(load: Load) -> None:
+    async with asyncio.timeout(MOST_SECONDS):
+        while len(load.answered) < CALLERS:
+            await asyncio.sleep(0.05)
+    assert load.statuses() == {200}
 
 
 async def recovered(load: Load, back: float) -> None:
     """Until nothing has been refused for a while; longer than SETTLE_SECONDS after the return is too long."""
     quiet = 1.5
-    while time.monotonic() < back + quiet or load.refusals(time.monotonic() - quiet):
+    while (
+        time.monotonic() < back + quiet
+        or load.refusals(time.monotonic() - quiet)
+        # On a busy machine nothing may have been answered at all.
+        or 200 not in load.statuses(back)
+    ):
         await asyncio.sleep(0.05)
         assert not load.refusals(back + SETTLE_SECONDS)
+        assert time.monotonic() < back + MOST_SECONDS
     assert load.statuses(back) == {200} or load.statuses(back) == {200, 503}
 
 
@@ -126,8 +143,7 @@ async def test_a_database_that_is_away(
         requests: list[Request] = [partial(alice.initiate, file) for file in files[::2]]
         requests += [partial(alice.call, "GET", "/api/media")] * len(files[1::2])
         async with under_load(requests) as load:
-            await asyncio.sleep(1)
-            assert load.statuses() == {200}
+            await under_way(load)
             port = own_postgres.ports["port"]
             send_all(own_postgres, signal.SIGSTOP if away == "frozen" else signal.SIGKILL)
             await asyncio.sleep(AWAY_SECONDS)

@@ -19,6 +19,8 @@ from mediabucket_service.media.reaper import BytesRemover
 from mediabucket_service.media.removal_repository import Removable
 from mediabucket_service.media.repository import MediaRepository
 
+pytestmark = pytest.mark.takes_minutes(1)
+
 LIVES = os.environ.get("MEDIABUCKET_TEST_LIVES")
 IN_CI = 40
 UNTIL_FOUND = 300
