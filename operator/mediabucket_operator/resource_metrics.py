@@ -56,7 +56,6 @@ class ResourceStates(Collector):
         yield _capabilities(states)
         yield _ages(states, self._clock())
 
-    @override
     def describe(self) -> Iterable[GaugeMetricFamily]:
         return _conditions({}), _capabilities({}), _ages({}, 0.0)
 

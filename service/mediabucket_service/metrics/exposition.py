@@ -22,7 +22,7 @@ class Exposition:
     def __init__(self) -> None:
         """Raises OSError when the directory of several workers cannot be made."""
         # A second series for each counter and histogram, which nobody asks for in this format.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         named = os.environ.get(DIRECTORY_VARIABLE)
         self._directory = Path(named) if named else None
