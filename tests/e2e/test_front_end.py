@@ -157,11 +157,11 @@ def test_the_services_own_page_uploads_and_shows_a_picture(
     file.write_bytes(picture(320, 200))
     page = browser.open(f"{product.api_url}/#token={product.token('person')}")
     page.choose_file("#files", file)
-    page.wait_for("document.querySelector('#uploads span')?.textContent === 'uploaded'")
+    page.wait_for("document.querySelector('#uploads .state')?.textContent === 'uploaded'")
     page.evaluate("document.querySelector('#content').value = 'From the beach'")
     page.evaluate("document.querySelector('#composer button').click()")
     page.wait_for("document.querySelector('#messages img')?.naturalWidth === 320")
-    assert page.evaluate("document.querySelector('#messages li').innerText.trim()") == "person: From the beach"
+    assert page.evaluate("document.querySelector('#messages li').innerText").startswith("person: From the beach ")
     assert page.evaluate("document.querySelector('#uploads').children.length") == 0
     assert page.evaluate("document.querySelector('#problem').textContent") == ""
     assert page.complaints() == []
@@ -175,7 +175,7 @@ def test_the_services_own_page_says_what_is_wrong(
     file.write_text("not allowed")
     page = browser.open(f"{product.api_url}/#token={product.token('person')}")
     page.choose_file("#files", file)
-    page.wait_for("document.querySelector('#uploads span')?.textContent.startsWith('files of type text/plain')")
+    page.wait_for("document.querySelector('#uploads .state')?.textContent.includes('files of type text/plain')")
 
 
 def test_the_services_log_holds_no_token_and_no_signature(product: DevelopmentPlatform) -> None:

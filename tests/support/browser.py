@@ -1,5 +1,6 @@
 """A headless Chromium, driven by the DevTools protocol over a pipe: https://chromedevtools.github.io/devtools-protocol/."""
 
+import base64
 import fcntl
 import json
 import os
@@ -17,6 +18,9 @@ from typing import Any, Self
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 HOW_TO_INSTALL = "NO BROWSER TESTED: there is no Chromium on this machine; `apt-get install chromium` brings one"
 PATIENCE_SECONDS = 60.0
+# https://developer.mozilla.org/en-US/docs/Web/API/KeyboardEvent/keyCode
+KEYS = {"Tab": 9, "Enter": 13, " ": 32}
+CODES = {" ": "Space"}
 _OPTIONS = (
     # Only pages of this machine are opened, and root has no sandbox.
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
@@ -139,11 +143,21 @@ class Page:
             assert time.monotonic() < deadline, f"waited in vain for {condition}: {self.complaints()}"
             time.sleep(0.05)
 
-    def choose_file(self, selector: str, file: Path) -> None:
+    def choose_file(self, selector: str, *chosen: Path) -> None:
         """What a person does with a file input."""
         root = self.call("DOM.getDocument")["root"]["nodeId"]
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
-        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file)])
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in chosen])
+
+    def press(self, key: str, text: str = "") -> None:
+        """A key, by its name; `text` is what it writes."""
+        named = {"key": key, "code": CODES.get(key, key), "windowsVirtualKeyCode": KEYS[key]}
+        self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **named)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **named)
+
+    def screenshot(self) -> bytes:
+        """The whole page as PNG."""
+        return base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"])
 
     def events(self, method: str) -> list[dict[str, Any]]:
         """What has happened so far, by the protocol's name."""

@@ -1,0 +1,53 @@
+// What the service knows to be under way, of this page, of other tabs and devices, and of yesterday.
+
+import { byId, countText, element, secondsText, sizeText } from "./text.js";
+
+export class Pending {
+  #account;
+  #report;
+  #shown = [];
+
+  constructor(account, { report }) {
+    this.#account = account;
+    this.#report = report;
+  }
+
+  get areThere() {
+    return this.#shown.length > 0;
+  }
+
+  async refresh() {
+    const { client } = this.#account;
+    if (client === null) return;
+    const { items, next_cursor: more } = await client.list({ status: "pending", limit: 50 });
+    this.#shown = items;
+    byId("pending").hidden = items.length === 0;
+    byId("pending-summary").textContent = `${countText(items.length, "pending upload")}${more ? " and more" : ""}`;
+    // Replacing it would take the focus away from who is about to press a button of it.
+    if (!byId("pending-list").contains(document.activeElement)) {
+      byId("pending-list").replaceChildren(...items.map((media) => this.#item(media)));
+    }
+  }
+
+  #item(media) {
+    const left = media.expires_at ? (Date.parse(media.expires_at) - Date.now()) / 1000 : null;
+    const expiry = left === null ? "" : `, removed in ${secondsText(left)}`;
+    const told = `${sizeText(media.file_size)}, announced ${secondsText((Date.now() - Date.parse(media.uploaded_at)) / 1000)} ago${expiry}`;
+    const discard = element("button", {
+      type: "button", textContent: "Discard", ariaLabel: `Discard ${media.file_name}`, onclick: () => this.#discard(media),
+    });
+    return element("li", { className: "pending" },
+      element("div", {}, element("strong", { textContent: media.file_name }), element("span", { className: "state", textContent: told })),
+      discard);
+  }
+
+  async #discard(media) {
+    try {
+      await this.#account.require().delete(media.media_id);
+      byId("pending-summary").focus();
+      await this.refresh();
+    } catch (error) {
+      this.#report(error);
+    }
+  }
+}

@@ -1,0 +1,260 @@
+"""The page at `/` as a person uses it in a real Chromium; the store is of another origin."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from browser import Browser, Page
+from page_platform import PagePlatform, colours, contrast, film, media_of, open_page, pictures
+
+pytestmark = pytest.mark.browser
+
+MEBIBYTE = 1024**2
+STATES = "[...document.querySelectorAll('#uploads .state')].map((state) => state.textContent)"
+# What a drop brings: https://html.spec.whatwg.org/multipage/dnd.html
+DROP = """(() => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([new Uint8Array(BYTES)], "second.png", { type: "image/png" }));
+    document.querySelector("#drop").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true }));
+})()"""
+DRAWN = Path(__file__).parents[2] / "docs" / "images"
+CONTROLS = ("button", "textbox", "progressbar", "list", "link", "image")
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagePlatform]:
+    with PagePlatform.start(tmp_path_factory.mktemp("page")) as running:
+        yield running
+
+
+def slow_down(page: Page, megabytes: float, *, offline: bool = False) -> None:
+    page.call("Network.enable")
+    speed = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": megabytes * MEBIBYTE}
+    page.call("Network.emulateNetworkConditions", offline=offline, **speed)
+
+
+def settled(page: Page, *states: str) -> None:
+    page.wait_for(f"JSON.stringify({STATES}) === JSON.stringify({list(states)!r})")
+
+
+def press(page: Page, name: str) -> None:
+    """Click the button of this name."""
+    page.evaluate(f"document.querySelector('[aria-label=\"{name}\"]').click()")
+
+
+def test_files_are_dropped_and_sent_in_a_message(browser: Browser, platform: PagePlatform, tmp_path: Path) -> None:
+    page = open_page(browser, platform, "happy")
+    first, second = pictures(tmp_path, 2)
+    page.choose_file("#files", first)
+    page.evaluate(DROP.replace("BYTES", str(list(second.read_bytes()))))
+    settled(page, "uploaded", "uploaded")
+    assert page.evaluate("document.querySelector('.upload img').naturalWidth") == 64
+    page.wait_for("document.querySelector('#attached').textContent === 'with 2 files'")
+    page.evaluate("document.querySelector('#content').value = 'From the beach'")
+    page.evaluate("document.querySelector('#send').click()")
+    page.wait_for("document.querySelectorAll('#messages img').length === 2")
+    page.wait_for("[...document.querySelectorAll('#messages img')].every((image) => image.naturalWidth === 64)")
+    assert page.evaluate("document.querySelectorAll('#uploads li').length") == 0
+    assert page.evaluate("document.querySelector('#who').textContent") == "Signed in as happy"
+    page.choose_file("#files", first)
+    settled(page, "was there already: nothing was sent")
+    assert page.complaints() == []
+
+
+def test_a_running_upload_is_cancelled_and_leaves_nothing(
+    browser: Browser, platform: PagePlatform, tmp_path: Path
+) -> None:
+    page = open_page(browser, platform, "cancel")
+    slow_down(page, 1)
+    page.choose_file("#files", film(tmp_path, 8 * MEBIBYTE))
+    page.wait_for(f"{STATES}[0] === 'uploading'")
+    page.wait_for("document.querySelector('#pending-summary').textContent === '1 pending upload'")
+    press(page, "Cancel film.mp4")
+    assert page.evaluate("document.querySelectorAll('#uploads li').length") == 0
+    page.wait_for("document.querySelector('#pending').hidden")
+    assert [media["status"] for media in media_of(platform, "cancel")] == ["expired"]
+
+
+def test_a_paused_upload_goes_on_and_sends_only_what_is_missing(
+    browser: Browser, platform: PagePlatform, tmp_path: Path
+) -> None:
+    page = open_page(browser, platform, "pause")
+    slow_down(page, 20)
+    page.choose_file("#files", film(tmp_path, 70 * MEBIBYTE))
+    page.wait_for("document.querySelector('.upload progress').value > 0.5")
+    press(page, "Pause film.mp4")
+    settled(page, "paused")
+    [media] = media_of(platform, "pause")
+    assert media["status"] == "pending"
+    slow_down(page, 200)
+    press(page, "Resume film.mp4")
+    settled(page, "uploaded")
+    assert [(one["media_id"], one["status"]) for one in media_of(platform, "pause")] == [
+        (media["media_id"], "completed")
+    ]
+
+
+def test_a_lost_network_is_told_and_its_return_is_enough(
+    browser: Browser, platform: PagePlatform, tmp_path: Path
+) -> None:
+    page = open_page(browser, platform, "offline")
+    slow_down(page, 2)
+    page.choose_file("#files", film(tmp_path, 6 * MEBIBYTE))
+    page.wait_for("document.querySelector('.upload progress').value > 0.2")
+    slow_down(page, 2, offline=True)
+    page.wait_for("document.querySelector('.upload.failed') !== null")
+    slow_down(page, 100)
+    settled(page, "uploaded")
+    assert [media["status"] for media in media_of(platform, "offline")] == ["completed"]
+
+
+def test_urls_that_expire_on_the_way_are_asked_for_anew(
+    browser: Browser, platform: PagePlatform, tmp_path: Path
+) -> None:
+    with platform.manifest(uploads={"urlTTLSeconds": 1}):
+        page = open_page(browser, platform, "expired")
+        slow_down(page, 20)
+        page.choose_file("#files", film(tmp_path, 70 * MEBIBYTE))
+        settled(page, "uploaded")
+        page.call(
+            "Network.emulateNetworkConditions", offline=False, latency=0, downloadThroughput=-1, uploadThroughput=-1
+        )
+    asked = page.evaluate("performance.getEntriesByType('resource').filter(({name}) => name.endsWith('/parts')).length")
+    assert asked >= 2, "the parts that have arrived, and fresh URLs"
+
+
+def test_an_origin_that_the_bucket_does_not_allow_is_told_what_to_do(
+    browser: Browser, platform: PagePlatform, tmp_path: Path
+) -> None:
+    with platform.manifest(origins=["https://chat.example.com"]):
+        page = open_page(browser, platform, "refused")
+        [picture] = pictures(tmp_path, 1)
+        page.choose_file("#files", picture)
+        page.wait_for("document.querySelector('.upload.failed') !== null")
+        [told] = page.evaluate(STATES)
+        assert f"{platform.url} must be among the MediaBucket's spec.cors.allowedOrigins" in told
+
+
+def test_two_hundred_files_at_once(browser: Browser, platform: PagePlatform, tmp_path: Path) -> None:
+    page = open_page(browser, platform, "many")
+    page.choose_file("#files", *pictures(tmp_path, 200))
+    # A screen that stands still meanwhile is one that nobody can press Pause on.
+    page.evaluate("setInterval(() => { window.beats = (window.beats ?? 0) + 1 }, 50)")
+    page.wait_for("document.querySelector('#summary').textContent.startsWith('200 of 200 files uploaded')")
+    assert page.evaluate("window.beats") > 20
+    found = media_of(platform, "many")
+    assert len(found) == 200
+    assert {media["status"] for media in found} == {"completed"}
+    assert page.complaints() == []
+
+
+def test_the_whole_story_by_keyboard(browser: Browser, platform: PagePlatform, tmp_path: Path) -> None:
+    page = open_page(browser, platform, "keyboard")
+    page.call("Page.setInterceptFileChooserDialog", enabled=True)
+    tab_to(page, "files")
+    page.press(" ", " ")
+    page.wait_for("true")
+    [chooser] = page.events("Page.fileChooserOpened")
+    [picture] = pictures(tmp_path, 1)
+    page.call("DOM.setFileInputFiles", files=[str(picture)], backendNodeId=chooser["backendNodeId"])
+    settled(page, "uploaded")
+    tab_to(page, "content")
+    page.call("Input.insertText", text="by keyboard")
+    page.press("Enter", "\r")
+    page.wait_for("document.querySelector('#messages li')?.innerText.includes('keyboard: by keyboard')")
+    assert page.evaluate("document.querySelector('#messages img') !== null")
+
+
+def tab_to(page: Page, wanted: str) -> None:
+    for _ in range(20):
+        if page.evaluate("document.activeElement.id") == wanted:
+            outline: str = page.evaluate(
+                "getComputedStyle(document.activeElement.closest('#drop') ?? document.activeElement).outlineStyle"
+            )
+            assert outline == "solid", "one sees where one is"
+            return
+        page.press("Tab")
+    raise AssertionError(f"no Tab reaches {wanted}")
+
+
+def test_every_control_has_a_name(browser: Browser, platform: PagePlatform, tmp_path: Path) -> None:
+    page = open_page(browser, platform, "reader")
+    page.choose_file("#files", *pictures(tmp_path, 2))
+    settled(page, "uploaded", "uploaded")
+    page.wait_for("document.querySelector('#summary').textContent !== ''")
+    page.call("Accessibility.enable")
+    nodes: list[dict[str, Any]] = page.call("Accessibility.getFullAXTree")["nodes"]
+    controls = [node for node in nodes if node["role"]["value"] in CONTROLS and not node["ignored"]]
+    assert len(controls) > 6
+    assert [node for node in controls if not node.get("name", {}).get("value")] == []
+    live = [node for node in nodes if node["role"]["value"] in ("status", "alert")]
+    assert len(live) == 2
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_can_be_read_by_day_and_by_night(
+    browser: Browser, platform: PagePlatform, scheme: str, tmp_path: Path
+) -> None:
+    page = open_page(browser, platform, scheme)
+    page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    page.choose_file("#files", *pictures(tmp_path, 1))
+    settled(page, "uploaded")
+    # WCAG 2.2, 1.4.3: at least 4.5 to 1.
+    read = colours(page, ["body", "header p", "a", ".upload .state", ".upload button", "#send", "#problem"])
+    assert {selector: ratio for selector, ratio in contrast(read).items() if ratio < 4.5} == {}
+    ground = read["body"][1]
+    assert (sum(ground) > 380) == (scheme == "light")
+    draw(page, tmp_path, f"page-{scheme}.png", 1120, 640)
+
+
+def test_it_fits_a_phone(browser: Browser, platform: PagePlatform, tmp_path: Path) -> None:
+    page = open_page(browser, platform, "phone")
+    page.call("Emulation.setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=1, mobile=True)
+    page.choose_file("#files", *pictures(tmp_path, 2))
+    settled(page, "uploaded", "uploaded")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    heights = page.evaluate(
+        "[...document.querySelectorAll('button')].filter((one) => one.offsetHeight).map((one) => one.offsetHeight)"
+    )
+    assert min(heights) >= 24, "WCAG 2.2, 2.5.8"
+    draw(page, tmp_path, "page-phone.png", 360, 740)
+
+
+def test_nothing_moves_for_those_who_do_not_want_it(browser: Browser, platform: PagePlatform) -> None:
+    page = open_page(browser, platform, "still")
+    duration = "getComputedStyle(document.querySelector('#drop')).transitionDuration"
+    page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": "no-preference"}])
+    assert page.evaluate(duration) != "0s"
+    page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": "reduce"}])
+    assert page.evaluate(duration) == "0s"
+
+
+def test_without_a_token_it_says_so(browser: Browser, platform: PagePlatform, tmp_path: Path) -> None:
+    page = browser.open(f"{platform.url}/")
+    page.choose_file("#files", *pictures(tmp_path, 1))
+    page.wait_for("document.querySelector('#problem').textContent.startsWith('Sign in first')")
+    policy = httpx.get(f"{platform.url}/").headers["content-security-policy"]
+    assert "script-src 'self';" in policy
+    assert "unsafe" not in policy
+
+
+def draw(page: Page, directory: Path, name: str, width: int, height: int) -> None:
+    """A picture for the documents, when DRAW_PAGE is set: of a conversation, and of files on their way."""
+    if not os.environ.get("DRAW_PAGE"):
+        return
+    page.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+    page.evaluate("document.querySelector('#content').value = 'From the beach'")
+    page.evaluate("document.querySelector('#send').click()")
+    page.wait_for("document.querySelector('#messages img')?.naturalWidth > 0")
+    later = directory / "later"
+    later.mkdir()
+    page.choose_file("#files", *pictures(later, 2))
+    settled(page, "uploaded", "uploaded")
+    slow_down(page, 1)
+    page.choose_file("#files", film(later, 40 * MEBIBYTE))
+    page.wait_for("document.querySelector('.upload:last-child progress').value > 0.2")
+    page.wait_for("!document.querySelector('#pending').hidden")
+    (DRAWN / name).write_bytes(page.screenshot())

@@ -1,0 +1,140 @@
+"""What the page at `/` is tried on: the product as `mediabucket dev` runs it, pictures, and how colours contrast."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, Self
+
+import httpx
+import yaml
+from browser import Browser, Page
+
+from mediabucket_cli.development_platform import DevelopmentPlatform
+
+Colour = tuple[float, float, float]
+
+
+@dataclass
+class PagePlatform:
+    """`mediabucket dev`, whose own page may upload."""
+
+    running: DevelopmentPlatform
+    file: Path
+
+    @classmethod
+    @contextmanager
+    def start(cls, directory: Path) -> Iterator[Self]:
+        file = directory / "manifest.yaml"
+        _write(file, [], {})
+        with DevelopmentPlatform(file, directory / "data", port=0, durable=False) as running:
+            platform = cls(running, file)
+            platform._apply([platform.url], {})
+            yield platform
+
+    @property
+    def url(self) -> str:
+        return self.running.api_url
+
+    @contextmanager
+    def manifest(self, *, origins: list[str] | None = None, uploads: dict[str, Any] | None = None) -> Iterator[None]:
+        """Another manifest for a while."""
+        self._apply([self.url] if origins is None else origins, uploads or {})
+        try:
+            yield
+        finally:
+            self._apply([self.url], {})
+
+    def _apply(self, origins: list[str], uploads: dict[str, Any]) -> None:
+        _write(self.file, origins, uploads)
+        self.running.apply_manifest()
+
+
+def _write(file: Path, origins: list[str], uploads: dict[str, Any]) -> None:
+    spec = {"storeRef": {"name": "embedded"}, "cors": {"allowedOrigins": origins}, "uploads": uploads}
+    document = {
+        "apiVersion": "mediabucket.dev/v1alpha1",
+        "kind": "MediaBucket",
+        "metadata": {"name": "page"},
+        "spec": spec,
+    }
+    file.write_text(yaml.safe_dump(document))
+
+
+def open_page(browser: Browser, platform: PagePlatform, user: str) -> Page:
+    return browser.open(f"{platform.url}/#token={platform.running.token(user)}")
+
+
+def media_of(platform: PagePlatform, user: str) -> list[dict[str, Any]]:
+    """All media of a user, newest first."""
+    headers = {"Authorization": f"Bearer {platform.running.token(user)}"}
+    found: list[dict[str, Any]] = []
+    parameters: dict[str, str] = {"limit": "100"}
+    while True:
+        page = httpx.get(f"{platform.url}/api/media", params=parameters, headers=headers).raise_for_status().json()
+        found += page["items"]
+        if page["next_cursor"] is None:
+            return found
+        parameters["cursor"] = page["next_cursor"]
+
+
+def pictures(directory: Path, count: int) -> list[Path]:
+    """PNGs of 64 x 48, each a sunset in colours of its own; for each directory others."""
+    dice = Random(str(directory))
+    files = [directory / f"picture-{number}.png" for number in range(1, count + 1)]
+    for file in files:
+        file.write_bytes(_sunset(64, 48, dice.randbytes(3), dice.randbytes(3)))
+    return files
+
+
+def film(directory: Path, size: int) -> Path:
+    """What begins like an MP4, and has nothing in it."""
+    file = directory / "film.mp4"
+    head = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + str(directory).encode()
+    file.write_bytes(head.ljust(size, b"\0"))
+    return file
+
+
+def _sunset(width: int, height: int, above: bytes, below: bytes) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    def row(share: float) -> bytes:
+        return (
+            b"\0" + bytes(round(one + (other - one) * share) for one, other in zip(above, below, strict=True)) * width
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    rows = b"".join(row(number / height) for number in range(height))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def colours(page: Page, selectors: list[str]) -> dict[str, tuple[Colour, Colour]]:
+    """The text's colour and the nearest ground's behind it."""
+    script = """(selector) => {
+        const found = document.querySelector(selector);
+        let ground = found;
+        while (getComputedStyle(ground).backgroundColor === 'rgba(0, 0, 0, 0)') ground = ground.parentElement;
+        const numbers = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map(Number);
+        return [numbers(getComputedStyle(found).color), numbers(getComputedStyle(ground).backgroundColor)];
+    }"""
+    return {selector: page.evaluate(f"({script})({selector!r})") for selector in selectors}
+
+
+def contrast(read: dict[str, tuple[Colour, Colour]]) -> dict[str, float]:
+    """https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio"""
+    return {selector: _ratio(*pair) for selector, pair in read.items()}
+
+
+def _ratio(one: Colour, other: Colour) -> float:
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: Colour) -> float:
+    channels = [value / 255 for value in colour]
+    red, green, blue = (value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
