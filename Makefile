@@ -46,7 +46,8 @@ check: ## Check format, lint, types, layers and generated files
 	  && $(BIN)/python scripts/dashboards.py "$$generated/chart" \
 	  && for file in dashboards alerts; do diff -ru "charts/mediabucket/$$file" "$$generated/chart/$$file" || { echo 'run: make dashboards'; exit 1; }; done \
 	  && $(BIN)/python scripts/crd_reference.py "$$generated/docs" \
-	  && { diff -u docs/crds.md "$$generated/docs/crds.md" || { echo 'run: make docs'; exit 1; }; }
+	  && $(BIN)/python scripts/api_reference.py "$$generated/docs" \
+	  && for file in crds api; do diff -u "docs/$$file.md" "$$generated/docs/$$file.md" || { echo 'run: make docs'; exit 1; }; done
 	$(BIN)/pytest -q tests/test_layout.py
 
 crds: ## Generate crds/*.yaml and the chart's files from the models
@@ -58,9 +59,10 @@ dashboards: ## Generate the chart's dashboards and alerts from scripts/monitorin
 	$(BOOTSTRAP) dev
 	$(BIN)/python scripts/dashboards.py
 
-docs: ## Generate docs/crds.md from the models
+docs: ## Generate docs/crds.md and docs/api.md from the models and the service
 	$(BOOTSTRAP) dev
 	$(BIN)/python scripts/crd_reference.py
+	$(BIN)/python scripts/api_reference.py
 
 bench: ## Measure the hot path beside its peers
 	$(BOOTSTRAP) dev

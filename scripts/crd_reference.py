@@ -5,7 +5,7 @@ The generated CustomResourceDefinitions are its one source of fields; annotation
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,14 +93,14 @@ def _kind(definition: dict[str, Any]) -> str:
 
 def _section(title: str, schema: dict[str, Any], path: str) -> list[str]:
     rows = [_row(*field) for field in fields(schema, path)]
-    return [f"### {title}\n", *_table(("field", "type", "default", "bounds", "meaning"), rows)]
+    return [f"### {title}\n", *table(("field", "type", "default", "bounds", "meaning"), rows)]
 
 
 def _row(path: str, field: dict[str, Any], required: bool) -> tuple[str, ...]:
     # The default of an object is that of its fields, which have rows of their own.
     told = "default" in field and "properties" not in field
     default = f"`{json.dumps(field['default'])}`" if told else "required" if required else ""
-    return (f"`{path}`", _type(field), default, _bounds(field), field.get("description", ""))
+    return (f"`{path}`", _type(field), default, bounds_of(field), field.get("description", ""))
 
 
 def _type(field: dict[str, Any]) -> str:
@@ -109,7 +109,7 @@ def _type(field: dict[str, Any]) -> str:
     return "time" if field.get("format") == "date-time" else str(field["type"])
 
 
-def _bounds(field: dict[str, Any]) -> str:
+def bounds_of(field: dict[str, Any]) -> str:
     values = field.get("items", {}).get("enum") or field.get("enum")
     told = ["one of " + ", ".join(f"`{value}`" for value in values)] if values else []
     told += [text.format(field[name]) for name, text in BOUNDS.items() if name in field]
@@ -118,15 +118,15 @@ def _bounds(field: dict[str, Any]) -> str:
 
 def _rules(schema: dict[str, Any]) -> list[str]:
     rows = [(f"`{path}`", rule["message"], f"`{rule['rule']}`") for path, rule in rules(schema)]
-    return _table(("of", "message", "CEL"), rows) if rows else ["None beside the bounds above.\n"]
+    return table(("of", "message", "CEL"), rows) if rows else ["None beside the bounds above.\n"]
 
 
 def _annotations() -> str:
     rows = [(f"`{name}`", kind, meaning) for name, (kind, meaning) in ANNOTATIONS.items()]
-    return "\n".join(["## Annotations\n", *_table(("annotation", "on", "value and meaning"), rows)])
+    return "\n".join(["## Annotations\n", *table(("annotation", "on", "value and meaning"), rows)])
 
 
-def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
     lines = [header, ("---",) * len(header), *rows]
     return [*("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines), ""]
 
