@@ -8,7 +8,7 @@ CODE = crds operator service cli client scripts tests
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test kube-assets test-kube check crds dashboards bench bench-operator lock clean
+.PHONY: help demo dev test kube-assets test-kube check crds dashboards docs bench bench-operator lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,7 +44,10 @@ check: ## Check format, lint, types, layers and generated files
 	  && $(BIN)/python -m mediabucket_api "$$generated" \
 	  && for file in "$$generated"/*; do diff -u "crds/$${file##*/}" "$$file" || { echo 'run: make crds'; exit 1; }; done \
 	  && $(BIN)/python scripts/dashboards.py "$$generated/chart" \
-	  && for file in dashboards alerts; do diff -ru "charts/mediabucket/$$file" "$$generated/chart/$$file" || { echo 'run: make dashboards'; exit 1; }; done
+	  && for file in dashboards alerts; do diff -ru "charts/mediabucket/$$file" "$$generated/chart/$$file" || { echo 'run: make dashboards'; exit 1; }; done \
+	  && $(BIN)/python scripts/crd_reference.py "$$generated/docs" \
+	  && $(BIN)/python scripts/api_reference.py "$$generated/docs" \
+	  && for file in crds api; do diff -u "docs/$$file.md" "$$generated/docs/$$file.md" || { echo 'run: make docs'; exit 1; }; done
 	$(BIN)/pytest -q tests/test_layout.py
 
 crds: ## Generate crds/*.yaml and the chart's files from the models
@@ -55,6 +58,11 @@ crds: ## Generate crds/*.yaml and the chart's files from the models
 dashboards: ## Generate the chart's dashboards and alerts from scripts/monitoring
 	$(BOOTSTRAP) dev
 	$(BIN)/python scripts/dashboards.py
+
+docs: ## Generate docs/crds.md and docs/api.md from the models and the service
+	$(BOOTSTRAP) dev
+	$(BIN)/python scripts/crd_reference.py
+	$(BIN)/python scripts/api_reference.py
 
 bench: ## Measure the hot path beside its peers
 	$(BOOTSTRAP) dev
