@@ -24,6 +24,8 @@ from packaging.requirements import Requirement
 from mediabucket_cli.embedded.ports import free_ports
 from mediabucket_operator.workload import USER_ID
 
+pytestmark = pytest.mark.takes_minutes(1)
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES = [ROOT / name for name in PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]]
@@ -38,8 +40,6 @@ IMAGES = {
 PROGRAMS = ("mediabucket_service.main", "mediabucket_service.migrations.env")
 IMPORT_ALL = """
 import importlib, pkgutil, sys
-
-pytestmark = pytest.mark.takes_minutes(1)
 *packages, programs = sys.argv[1:]
 for package in packages:
     for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):

@@ -78,7 +78,7 @@ async def test_while_draining_it_says_so_and_still_answers(platform: Platform, t
 async def test_no_request_of_a_client_that_reconnects_is_lost(platform: Platform, tmp_path: Path) -> None:
     """Keep-alive connections, all the time, until the listener is closed: what was sent is answered."""
     lost = []
-    with real_service(platform, tmp_path, changes={"MEDIABUCKET_DRAIN_SECONDS": "2"}) as service:
+    with real_service(platform, tmp_path, changes={"MEDIABUCKET_DRAIN_SECONDS": "5"}) as service:
         gone = asyncio.Event()
 
         async def keep_asking() -> int:
