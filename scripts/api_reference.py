@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from api_examples import EXAMPLES, PRELUDE
 from crd_reference import DOCS, bounds_of, table
 from pydantic import SecretStr
 
@@ -38,17 +39,6 @@ WHAT_TO_DO = {
     "dependency-unavailable": "Try again after `Retry-After`; `dependency` names what does not answer.",
 }
 
-EXAMPLE = """
-With `API` and `TOKEN` as `make dev` prints them:
-
-```sh runnable
-curl -fsS "$API/api/media/upload/initiate" -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
-  -d '{"file_name": "a.png", "file_size": 5, "mime_type": "image/png",
-       "checksum": "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"}'
-curl -fsS "$API/api/media?limit=10" -H "Authorization: Bearer $TOKEN"
-```
-"""
-
 
 def problems() -> list[type[Problem]]:
     """Every problem that the service can answer, by status and slug."""
@@ -76,7 +66,10 @@ def reference() -> str:
         for method, operation in methods.items()
     ]
     header = (
-        "# The upload API\n\nGenerated from the OpenAPI document and the service's problems by `make docs`.\n" + EXAMPLE
+        "# The upload API\n\n"
+        "Generated from the OpenAPI document, the service's problems and `scripts/api_examples.py` by `make docs`.\n\n"
+        "The examples are one story in bash, and a test runs them; `API` and `TOKEN` are what `make dev` prints.\n\n"
+        f"{_example(PRELUDE)}"
     )
     return "\n".join([header, *operations, *_schemas(found["components"]["schemas"]), *_problems()])
 
@@ -87,7 +80,7 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
         for item in operation.get("parameters", [])
     ]
     body = [_type(media["schema"]) for media in operation.get("requestBody", {}).get("content", {}).values()]
-    answers = [(status, answer["description"]) for status, answer in sorted(operation["responses"].items())]
+    answers = [(status, _answer(answer)) for status, answer in sorted(operation["responses"].items())]
     return "\n".join(
         [
             f"## {method.upper()} {path}\n",
@@ -95,25 +88,43 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
             *(table(("parameter", "in", "type", "bounds", "meaning"), parameters) if parameters else []),
             *([f"Body: {body[0]}.\n"] if body else []),
             *table(("status", "answer"), answers),
+            _example(EXAMPLES[f"{method.upper()} {path}"]),
         ]
     )
+
+
+def _example(code: str) -> str:
+    return f"```sh runnable\n{code.strip()}\n```\n"
+
+
+def _answer(answer: dict[str, Any]) -> str:
+    bodies = [_type(media["schema"]) for kind, media in answer.get("content", {}).items() if kind == "application/json"]
+    described: str = answer["description"]
+    if described != "Successful Response":
+        return described
+    return bodies[0] if bodies and bodies[0] != "any" else "done"
 
 
 def _schemas(schemas: dict[str, Any]) -> list[str]:
     told = ["## Bodies\n"]
     for name, schema in sorted(schemas.items()):
-        rows = [(f"`{field}`", *_told(item)) for field, item in schema.get("properties", {}).items()]
-        told += [
-            f"### {name}\n",
-            schema.get("description", ""),
-            "",
-            *table(("field", "type", "bounds", "meaning"), rows),
+        told += [f"### {name}\n", schema.get("description", ""), ""]
+        if values := schema.get("enum"):
+            told += ["One of " + ", ".join(f"`{value}`" for value in values) + ".", ""]
+            continue
+        required = schema.get("required", [])
+        rows = [
+            (f"`{field}`", "yes" if field in required else "", *_told(item))
+            for field, item in schema.get("properties", {}).items()
         ]
+        told += table(("field", "always there", "type", "bounds", "meaning"), rows)
     return told
 
 
 def _told(schema: dict[str, Any]) -> tuple[str, str, str]:
-    return _type(schema), bounds_of(schema), schema.get("description", "")
+    choices = [schema, *schema.get("anyOf", []), *schema.get("oneOf", [])]
+    bounds = "; ".join(filter(None, map(bounds_of, choices)))
+    return _type(schema), bounds, schema.get("description", "")
 
 
 def _type(schema: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import api_examples
 import api_reference
 
 from mediabucket_service.problems import TYPE_PREFIX
@@ -19,3 +20,8 @@ def test_every_problem_has_a_row_and_nothing_else_has() -> None:
     slugs = {problem.slug for problem in api_reference.problems()}
     assert slugs == api_reference.WHAT_TO_DO.keys()
     assert [slug for slug in slugs if f"| `{TYPE_PREFIX}{slug}` |" not in text] == []
+
+
+def test_every_operation_has_an_example() -> None:
+    paths = api_reference.document()["paths"]
+    assert api_examples.EXAMPLES.keys() == {f"{method.upper()} {path}" for path in paths for method in paths[path]}
