@@ -34,6 +34,9 @@ UNITS: Final = {"s": "s", "bytes": "B", "Bps": "B/s", "ops": "/s", "reqps": "/s"
 # Longer names would push the numbers out of sight.
 NAME_LENGTH: Final = 28
 LEGEND_LENGTH: Final = 8
+# Times the highest value: room for the legend.
+HEADROOM: Final = 1.6
+TABLE_LENGTH: Final = 8
 
 Series: TypeAlias = list[dict[str, Any]]
 Panel: TypeAlias = dict[str, Any]
@@ -138,11 +141,12 @@ def _lines(axes: Axes, panel: Panel, series: list[Drawn]) -> None:
         axes.plot([at - now for at, _ in points], [value for _, value in points], linewidth=1, label=name)
     unit = panel["fieldConfig"]["defaults"]["unit"]
     axes.yaxis.set_major_formatter(lambda value, _: readable(value, unit))
-    axes.set_ylim(bottom=0)
+    highest = [max(value for _, value in points) for _, _, points in series]
+    axes.set_ylim(0, HEADROOM * max(highest) or 1)
     axes.grid(alpha=0.25)
-    handles, labels = axes.get_legend_handles_labels()
+    lines = sorted(zip(highest, axes.get_lines(), strict=True), key=lambda line: -line[0])
     axes.legend(
-        handles[:LEGEND_LENGTH], labels[:LEGEND_LENGTH], fontsize=5.5, loc="upper left", framealpha=0.6, ncols=2
+        handles=[line for _, line in lines[:LEGEND_LENGTH]], fontsize=5.5, loc="upper left", framealpha=0.6, ncols=2
     )
 
 
@@ -159,7 +163,7 @@ def _bars(axes: Axes, panel: Panel, series: list[Drawn]) -> None:
 def _table(axes: Axes, panel: Panel, series: list[Drawn]) -> None:
     axes.set_axis_off()
     columns = panel["transformations"][0]["options"]["include"]["names"]
-    rows = [[labels.get(column, "") for column in columns] for _, labels, _ in series][:10]
+    rows = [[labels.get(column, "") for column in columns] for _, labels, _ in series][:TABLE_LENGTH]
     if not rows:
         _nothing(axes)
         return

@@ -3,7 +3,7 @@
 https://book.kubebuilder.io/reference/metrics-reference
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -90,6 +90,12 @@ def reconciling(controller: str) -> Iterator[Reconcile]:
 def allow_workers(workers: int) -> None:
     for controller in CONTROLLERS:
         MOST_WORKERS.labels(controller).set(workers)
+
+
+def expect_repairs(aspects: Iterable[str]) -> None:
+    """Begin with zeros: `increase()` sees nothing of the first repair otherwise."""
+    for aspect in aspects:
+        DRIFT_REPAIRED.labels(aspect)
 
 
 def probed(store: str, *, succeeded: bool) -> None:

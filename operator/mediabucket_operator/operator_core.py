@@ -17,6 +17,7 @@ from mediabucket_operator.fleet import Fleet, Member, StoreRests
 from mediabucket_operator.guard import StoreRefused
 from mediabucket_operator.keyed_locks import KeyedLocks
 from mediabucket_operator.liveness import Pulse
+from mediabucket_operator.reconcile import ASPECTS
 from mediabucket_operator.store_visit import sweep, visit_store
 from mediabucket_operator.visit import Environment, Visited, visit
 
@@ -57,6 +58,7 @@ class Operator:
         self._lock = threading.Lock()
         self._failures: dict[Reference, int] = {}
         self._sweep_due: dict[str, float] = {}
+        metrics.expect_repairs(aspect.name for aspect in ASPECTS)
 
     def visit(self, reference: Reference) -> float | None:
         """One visit; the seconds until the next, None for an object that is gone."""

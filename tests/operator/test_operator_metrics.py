@@ -77,6 +77,12 @@ def test_results_are_those_of_controller_runtime_and_begin_with_zero() -> None:
         assert told().has("controller_runtime_reconcile_errors_total", controller=controller)
 
 
+def test_every_aspect_has_a_series_before_its_first_repair() -> None:
+    World()
+    known = {"publicAccess", "encryption", "versioning", "policy", "cors", "lifecycle", "tags"}
+    assert told().labels("mediabucket_operator_drift_repaired_total", "aspect") == known
+
+
 def test_a_visit_that_finds_all_well_is_a_success_and_one_that_must_come_back_is_not() -> None:
     world = World()
     before = results(MEDIA_BUCKET_KIND)
@@ -247,7 +253,6 @@ def test_a_visit_to_a_store_that_is_gone_forgets_it() -> None:
 
 def test_promtool_finds_no_fault() -> None:
     metrics.allow_workers(8)
-    metrics.DRIFT_REPAIRED.labels("cors").inc(0)
     metrics.RESOURCES.note(MEDIA_BUCKET_KIND, manifest(MEDIA_BUCKET_KIND, "team", "clean", conditions=[]))
     try:
         assert_clean(told())

@@ -1,5 +1,5 @@
-"""The dashboard and the alerts of uploads on a real Prometheus, which watches two replicas under a little load: one
-serves, the other does not reach the store.
+"""The dashboard and the alerts of uploads on a real Prometheus, which watches two services under a little load: a
+running `mediabucket dev`, and one that does not reach its store.
 """
 
 import asyncio
@@ -7,38 +7,60 @@ import hashlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
+import yaml
+from development_process import Dev, eventually
 from draw_dashboards import draw, drawing_is_asked
 from monitoring import upload_alerts
 from prometheus_server import PrometheusServer, Target, prometheus
 from real_service import RealService, real_service
-from served_api import served
-from service_platform import MakePlatform, Platform
+from service_platform import MakePlatform
 from upload_client import File, UploadClient
 from watched_expressions import RULES, of_dashboard, of_rules, silent, with_selectors
 from webhook_receiver import SECRET, hook, running_receiver
 
 from mediabucket_api.connection import webhook_secret_variable
+from mediabucket_service.database import Database
 
-OFTEN = {"reaper_interval_seconds": 1, "sweep_interval_seconds": 2, "webhook_interval_seconds": 0.2}
-STALE = "expires_at = now() - interval '1 second'"
+OFTEN = {"MEDIABUCKET_REAPER_INTERVAL_SECONDS": "1", "MEDIABUCKET_WEBHOOK_INTERVAL_SECONDS": "0.2"}
+STALE = "UPDATE media_files SET expires_at = now() - interval '1 second' WHERE media_id = %(id)s"
 SECONDS = 45
 DRAWN_SECONDS = 60
 LARGE = 64 * 1024**2
 
 
+@dataclass(frozen=True)
+class Served:
+    """A running `mediabucket dev`; `http` talks to its API and to its store."""
+
+    http: httpx.AsyncClient
+    database: Database
+    jwt_secret: str
+
+    def user(self, name: str) -> UploadClient:
+        return UploadClient(self.http, self.http, name, self.jwt_secret)
+
+
 @asynccontextmanager
-async def load(platform: Platform, broken: RealService) -> AsyncIterator[None]:
+async def load(ready: dict[str, Any], broken: RealService) -> AsyncIterator[None]:
     """Users who come and go until the block ends."""
 
     async def forever() -> None:
-        async with broken.client() as http:
+        async with (
+            httpx.AsyncClient(base_url=ready["api_url"], timeout=30) as http,
+            Database(ready["database_url"], pool_size=1, timeout_seconds=10) as database,
+            broken.client() as broken_http,
+        ):
+            served = Served(http, database, ready["jwt_secret"])
             number = 0
             while True:
                 number += 1
-                await everything_once(platform, broken.user(http), number)
+                await everything_once(served, broken.user(broken_http), number)
                 await asyncio.sleep(0.2)
 
     task = asyncio.create_task(forever())
@@ -50,16 +72,16 @@ async def load(platform: Platform, broken: RealService) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def everything_once(platform: Platform, unlucky: UploadClient, number: int) -> None:
+async def everything_once(served: Served, unlucky: UploadClient, number: int) -> None:
     """Each outcome that an upload can have, and a service that does not reach its store."""
-    alice = platform.user(f"alice-{number}")
+    alice = served.user(f"alice-{number}")
     file = File(os.urandom(500 + number))
     media = await alice.upload(file)
     assert (await alice.initiate(file)).json()["exists"] is True
     assert (await alice.delete(media["media_id"])).status_code == 204
     early = (await alice.initiate(File(os.urandom(400)))).json()
     assert (await alice.confirm(early["media_id"])).status_code == 409
-    await platform.change(early["media_id"], STALE)
+    assert await served.database.execute(STALE, {"id": early["media_id"]}) == 1
     other = File(os.urandom(600))
     wrong = (await alice.initiate(other, checksum=hashlib.sha256(b"other").hexdigest())).json()
     assert (await alice.put(wrong, other.content)).status_code == 200
@@ -74,19 +96,34 @@ def replica(address: str, pod: str) -> Target:
     return Target(address, labels)
 
 
-@pytest.fixture
-async def watched(
-    make_platform: MakePlatform, closed_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[PrometheusServer]:
-    monkeypatch.setenv(webhook_secret_variable("chat"), SECRET)
+@asynccontextmanager
+async def development(directory: Path) -> AsyncIterator[dict[str, Any]]:
+    """`mediabucket dev` with a webhook; answers its ready file."""
+    dev = Dev(directory)
     async with running_receiver() as receiver:
-        uploads = {"webhooks": [hook("chat", receiver.url)], "allowedMimeTypes": ["image/png"]}
-        async with make_platform(settings_changes=OFTEN, uploads=uploads) as platform, served(platform) as (host, port):
-            with real_service(platform, tmp_path, store_port=closed_port) as broken:
-                targets = [replica(f"{host}:{port}", "a"), replica(broken.url.removeprefix("http://"), "b")]
-                with prometheus(tmp_path / "prometheus", RULES, targets) as server:
-                    async with load(platform, broken):
-                        yield server
+        manifest = yaml.safe_load(dev.manifest.read_text())
+        manifest["spec"]["uploads"]["webhooks"] = [hook("chat", receiver.url)]
+        dev.manifest.write_text(yaml.safe_dump(manifest))
+        dev.start("--port", "0", environment=OFTEN | {webhook_secret_variable("chat"): SECRET})
+        try:
+            await asyncio.to_thread(dev.wait_until_ready)
+            yield dev.ready
+        finally:
+            dev.kill()
+            await asyncio.to_thread(eventually, lambda: not dev.processes(), "the end of every process")
+
+
+@pytest.fixture
+async def watched(make_platform: MakePlatform, closed_port: int, tmp_path: Path) -> AsyncIterator[PrometheusServer]:
+    async with development(tmp_path) as ready, make_platform() as platform:
+        with real_service(platform, tmp_path, changes=OFTEN, store_port=closed_port) as broken:
+            targets = [
+                replica(ready["api_url"].removeprefix("http://"), "a"),
+                replica(broken.url.removeprefix("http://"), "b"),
+            ]
+            with prometheus(tmp_path / "prometheus", RULES, targets) as server:
+                async with load(ready, broken):
+                    yield server
 
 
 async def test_every_panel_and_alert_shows_something(watched: PrometheusServer) -> None:
