@@ -4,23 +4,24 @@ from document_blocks import DOCUMENTS, LANGUAGES, Block, blocks_of
 
 OPERATED = "names of a cluster in trouble stand for NAMESPACE and NAME"
 PLACEHOLDERS = "names of the reader's own servers and secrets stand in it"
-TO_BE_MARKED = "not marked yet"
 
 # How the first line of a block begins, by document, and why the block does not run.
 UNMARKED = {
     "README.md": {
-        "make demo": "runs every test of the repository",
-        "make dev": "runs until Ctrl-C",
-        "const digest": "test_front_end.py runs it in a browser",
-        ".venv/bin/mediabucket upload": TO_BE_MARKED,
-        "from mediabucket.client": TO_BE_MARKED,
-        ".venv/bin/mediabucket plan": TO_BE_MARKED,
-        "helm install": TO_BE_MARKED,
-        "helm upgrade": TO_BE_MARKED,
-        "export AWS_ENDPOINT_URL_S3": PLACEHOLDERS,
-        ".venv/bin/python -m mediabucket_service": PLACEHOLDERS,
-        "make help": "measures and checks the whole repository",
+        "make demo": "CI runs it by itself, and `make dev` runs until Ctrl-C",
+        "const { createClient }": "Node imports nothing by HTTP; tests/e2e/test_client_in_browser.py does in a browser",
+        ".venv/bin/mediabucket upload": "of the reader's own files; tests/client_python/test_upload_command.py",
+        ".venv/bin/mediabucket plan": "of the reader's own manifest; tests/cli/test_plan_apply.py",
+        "helm install": "tests/kube/test_readme.py applies its manifests, test_chart_on_server.py installs the chart",
+        "helm upgrade": "tests/kube/test_chart_on_server.py",
+        "make test": "tests and measures the whole repository",
     },
+    "CONTRIBUTING.md": {
+        "make demo": "tests the whole repository",
+        ".venv/bin/pytest": "tests that need a cluster",
+    },
+    "docs/operations.md": {".venv/bin/python -m mediabucket_service": PLACEHOLDERS},
+    "docs/python-client.md": {"pip install": "installs packages"},
     "service/mediabucket_service/web/client/README.md": {
         "import { createClient }": PLACEHOLDERS,
         "import Uppy": "needs the package of Uppy",

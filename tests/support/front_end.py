@@ -29,7 +29,7 @@ class FrontEnd:
 
 def readme_module() -> str:
     """The README's example as a module: `upload(API, TOKEN, file)` is its code, unchanged, and answers the media id."""
-    [example] = re.findall(r"^```js(?: runnable)?\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
+    example, *_ = re.findall(r"^```js(?: runnable)?\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
     return f"export async function upload(API, TOKEN, file) {{\n{example}\nreturn media_id;\n}}\n"
 
 
