@@ -54,7 +54,8 @@ export class Chat {
   #show(items) {
     const list = byId("messages");
     this.#forgetAllBut(new Set(items.map((message) => message.message_id)));
-    list.prepend(...items.filter((message) => !this.#shown.has(message.message_id)).map((message) => this.#add(message)));
+    const added = items.filter((message) => !this.#shown.has(message.message_id));
+    list.prepend(...added.map((message) => this.#add(message)));
     for (const { message_id: id, media } of items) {
       this.#shown.get(id).media.forEach((shown, index) => renew(shown, media[index]?.url));
     }

@@ -104,7 +104,9 @@ export class Upload {
   }
 
   #thumbnail() {
-    if (!SHOWN.test(this.file.type)) return element("span", { className: "thumbnail", ariaHidden: "true", textContent: this.#kind });
+    if (!SHOWN.test(this.file.type)) {
+      return element("span", { className: "thumbnail", ariaHidden: "true", textContent: this.#kind });
+    }
     const image = element("img", { className: "thumbnail", alt: "", src: URL.createObjectURL(this.file) });
     image.addEventListener("load", () => URL.revokeObjectURL(image.src), { once: true });
     return image;
