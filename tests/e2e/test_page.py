@@ -94,6 +94,7 @@ def test_a_running_upload_is_cancelled_and_leaves_nothing(
     slow_down(page, 1)
     page.choose_file("#files", film(tmp_path, 8 * MEBIBYTE))
     page.wait_for(f"{STATES}[0] === 'uploading'")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     page.wait_for("document.querySelector('#pending-summary').textContent === '1 pending upload'")
     press(page, "Cancel film.mp4")
     assert page.evaluate("document.querySelectorAll('#uploads li').length") == 0
@@ -139,7 +140,7 @@ def test_urls_that_expire_on_the_way_are_asked_for_anew(
 ) -> None:
     with platform.manifest(uploads={"urlTTLSeconds": 1}):
         page = open_page(browser, platform, "expired")
-        slow_down(page, 20)
+        slow_down(page, 35)
         page.choose_file("#files", film(tmp_path, 70 * MEBIBYTE))
         settled(page, "uploaded")
         page.call(
@@ -183,8 +184,8 @@ def test_media_whose_urls_have_expired_are_loaded_again(
     page.choose_file("#files", *pictures(tmp_path, 1), plan(tmp_path))
     settled(page, "uploaded", "uploaded")
     page.evaluate("document.querySelector('#send').click()")
-    page.wait_for("document.querySelector('#messages li img')?.naturalWidth === 64")
-    page.evaluate("window.shown = document.querySelector('#messages li')")
+    page.wait_for("(window.shown = document.querySelector('#messages li'))?.innerText.startsWith('old: ')")
+    page.wait_for("shown.querySelector('img').naturalWidth === 64")
     page.evaluate("window.before = shown.querySelector('a').href")
     # What the store says to an expired signature it says to a wrong one.
     page.evaluate("shown.querySelector('img').src += '0'")

@@ -24,7 +24,11 @@ async function reporting(action) {
 }
 
 const account = new Account(() => reporting(refresh));
-const uploads = new Uploads(account, { changed: () => chat.showAttached(), report });
+const uploads = new Uploads(account, {
+  changed: () => chat.showAttached(),
+  cancelled: () => pending.refresh(),
+  report,
+});
 const pending = new Pending(account, { report });
 const chat = new Chat(account, uploads);
 

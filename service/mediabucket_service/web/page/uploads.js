@@ -12,13 +12,16 @@ export class Uploads {
   #all = new Set();
   #running = 0;
   #changed;
+  #cancelled;
   #report;
   #summary = null;
 
-  // `changed()` hears whenever another file may be sent along with a message; `report(error)` what went wrong.
-  constructor(account, { changed, report }) {
+  // `changed()` hears whenever another file may be sent along with a message, `cancelled()` when nothing is left of one;
+  // `report(error)` what went wrong.
+  constructor(account, { changed, cancelled, report }) {
     this.#account = account;
     this.#changed = changed;
+    this.#cancelled = cancelled;
     this.#report = report;
     // Those that gave up while there was no network.
     window.addEventListener("online", () => this.#again((upload) => upload.isLost));
@@ -74,7 +77,7 @@ export class Uploads {
     this.forget([upload]);
     // Otherwise the keyboard would be sent back to the top of the page.
     (next?.querySelector("button:not([hidden])") ?? byId("files")).focus();
-    if (!wasDone) upload.cancel(this.#account.client).catch(this.#report);
+    if (!wasDone) upload.cancel(this.#account.client).then(this.#cancelled).catch(this.#report);
   }
 
   #fill() {
