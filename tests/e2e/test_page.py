@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from browser import Browser, Page
-from page_platform import PagePlatform, colours, contrast, film, media_of, open_page, pictures
+from page_platform import PagePlatform, colours, contrast, film, media_of, open_page, pictures, plan
 
 pytestmark = pytest.mark.browser
 
@@ -20,7 +20,30 @@ DROP = """(() => {
     transfer.items.add(new File([new Uint8Array(BYTES)], "second.png", { type: "image/png" }));
     document.querySelector("#drop").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true }));
 })()"""
+# How many pictures each message of this user has; the API takes 50.
+CARRIED = """[...document.querySelectorAll('#messages li')].filter((one) => one.innerText.startsWith('many: '))
+    .map((one) => one.querySelectorAll('img').length)"""
+POLLED = """(async () => {
+    const { Poll } = await import("/web/page/poll.js");
+    const place = document.createElement("p");
+    const seen = [];
+    let outcome, asked = 0;
+    const poll = new Poll(() => { asked += 1; return outcome(); }, place);
+    const step = async (next) => { outcome = next; await poll.run(); seen.push(place.textContent); };
+    const gone = async () => { throw new Error("gone"); };
+    await step(gone);
+    await step(async () => {});
+    await step(gone);
+    place.textContent = "somebody else's";
+    await step(gone);
+    await step(async () => {});
+    outcome = () => new Promise(() => {});
+    poll.run();
+    await poll.run();
+    return [seen, asked];
+})()"""
 DRAWN = Path(__file__).parents[2] / "docs" / "images"
+READ = ["body", "header p", "a", ".upload .state", ".upload button", "#send", "#problem", "span.thumbnail"]
 CONTROLS = ("button", "textbox", "progressbar", "list", "link", "image")
 
 
@@ -86,7 +109,7 @@ def test_a_paused_upload_goes_on_and_sends_only_what_is_missing(
     page.choose_file("#files", film(tmp_path, 70 * MEBIBYTE))
     page.wait_for("document.querySelector('.upload progress').value > 0.5")
     press(page, "Pause film.mp4")
-    settled(page, "paused")
+    settled(page, "paused: a large file goes on where it was, a small one begins anew")
     [media] = media_of(platform, "pause")
     assert media["status"] == "pending"
     slow_down(page, 200)
@@ -148,7 +171,33 @@ def test_two_hundred_files_at_once(browser: Browser, platform: PagePlatform, tmp
     found = media_of(platform, "many")
     assert len(found) == 200
     assert {media["status"] for media in found} == {"completed"}
+    page.evaluate("document.querySelector('#send').click()")
+    page.wait_for(f"JSON.stringify({CARRIED}) === '[50,50,50,50]'")
     assert page.complaints() == []
+
+
+def test_media_whose_urls_have_expired_are_loaded_again(
+    browser: Browser, platform: PagePlatform, tmp_path: Path
+) -> None:
+    page = open_page(browser, platform, "old")
+    page.choose_file("#files", *pictures(tmp_path, 1), plan(tmp_path))
+    settled(page, "uploaded", "uploaded")
+    page.evaluate("document.querySelector('#send').click()")
+    page.wait_for("document.querySelector('#messages li img')?.naturalWidth === 64")
+    page.evaluate("window.shown = document.querySelector('#messages li')")
+    page.evaluate("window.before = shown.querySelector('a').href")
+    # What the store says to an expired signature it says to a wrong one.
+    page.evaluate("shown.querySelector('img').src += '0'")
+    page.wait_for("shown.querySelector('a').href !== before")
+    page.wait_for("shown.querySelector('img').naturalWidth === 64")
+    assert page.evaluate("shown.isConnected"), "the message itself stays"
+
+
+def test_what_is_polled_is_told_once_and_taken_back(browser: Browser, platform: PagePlatform) -> None:
+    page = open_page(browser, platform, "poll")
+    seen, asked = page.evaluate(POLLED)
+    assert seen == ["gone", "", "gone", "somebody else's", "somebody else's"]
+    assert asked == 6, "five answers, and none while one is awaited"
 
 
 def test_the_whole_story_by_keyboard(browser: Browser, platform: PagePlatform, tmp_path: Path) -> None:
@@ -200,10 +249,10 @@ def test_it_can_be_read_by_day_and_by_night(
 ) -> None:
     page = open_page(browser, platform, scheme)
     page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-    page.choose_file("#files", *pictures(tmp_path, 1))
-    settled(page, "uploaded")
+    page.choose_file("#files", *pictures(tmp_path, 1, scale=6), plan(tmp_path))
+    settled(page, "uploaded", "uploaded")
     # WCAG 2.2, 1.4.3: at least 4.5 to 1.
-    read = colours(page, ["body", "header p", "a", ".upload .state", ".upload button", "#send", "#problem"])
+    read = colours(page, READ)
     assert {selector: ratio for selector, ratio in contrast(read).items() if ratio < 4.5} == {}
     ground = read["body"][1]
     assert (sum(ground) > 380) == (scheme == "light")
@@ -213,7 +262,7 @@ def test_it_can_be_read_by_day_and_by_night(
 def test_it_fits_a_phone(browser: Browser, platform: PagePlatform, tmp_path: Path) -> None:
     page = open_page(browser, platform, "phone")
     page.call("Emulation.setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=1, mobile=True)
-    page.choose_file("#files", *pictures(tmp_path, 2))
+    page.choose_file("#files", *pictures(tmp_path, 2, scale=6))
     settled(page, "uploaded", "uploaded")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     heights = page.evaluate(
@@ -251,7 +300,7 @@ def draw(page: Page, directory: Path, name: str, width: int, height: int) -> Non
     page.wait_for("document.querySelector('#messages img')?.naturalWidth > 0")
     later = directory / "later"
     later.mkdir()
-    page.choose_file("#files", *pictures(later, 2))
+    page.choose_file("#files", *pictures(later, 2, scale=6))
     settled(page, "uploaded", "uploaded")
     slow_down(page, 1)
     page.choose_file("#files", film(later, 40 * MEBIBYTE))

@@ -81,13 +81,20 @@ def media_of(platform: PagePlatform, user: str) -> list[dict[str, Any]]:
         parameters["cursor"] = page["next_cursor"]
 
 
-def pictures(directory: Path, count: int) -> list[Path]:
-    """PNGs of 64 x 48, each a sunset in colours of its own; for each directory others."""
+def pictures(directory: Path, count: int, scale: int = 1) -> list[Path]:
+    """PNGs of 64 x 48, or `scale` times that, each a sunset in colours of its own; for each directory others."""
     dice = Random(str(directory))
     files = [directory / f"picture-{number}.png" for number in range(1, count + 1)]
     for file in files:
-        file.write_bytes(_sunset(64, 48, dice.randbytes(3), dice.randbytes(3)))
+        file.write_bytes(_sunset(64 * scale, 48 * scale, dice.randbytes(3), dice.randbytes(3)))
     return files
+
+
+def plan(directory: Path) -> Path:
+    """A document of one line."""
+    file = directory / "plan.pdf"
+    file.write_bytes(b"%PDF-1.4 of " + str(directory).encode())
+    return file
 
 
 def film(directory: Path, size: int) -> Path:

@@ -3,6 +3,7 @@
 import { Account } from "./page/account.js";
 import { Chat } from "./page/chat.js";
 import { Pending } from "./page/pending.js";
+import { Poll } from "./page/poll.js";
 import { byId } from "./page/text.js";
 import { sentence } from "./page/upload.js";
 import { Uploads } from "./page/uploads.js";
@@ -62,8 +63,13 @@ window.addEventListener("beforeunload", (event) => {
   if (uploads.areUnderWay) event.preventDefault();
 });
 
-// What others write, and what is pending; nobody is asked for a page that nobody sees.
-setInterval(() => {
-  if (document.visibilityState === "visible") refresh().catch(report);
-}, REFRESH_MILLISECONDS);
+const poll = new Poll(() => {
+  const isPending = pending.areThere || uploads.areUnfinished;
+  return Promise.all([chat.refresh(), isPending && pending.refresh()]);
+}, byId("problem"));
+setInterval(() => poll.run(), REFRESH_MILLISECONDS);
+// Somebody is back: what is pending may have begun elsewhere, and URLs have grown old.
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible") reporting(refresh);
+});
 reporting(refresh);

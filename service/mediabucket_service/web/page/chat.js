@@ -1,30 +1,36 @@
 // A conversation whose messages carry media.
 
+import { mediaElement, renew } from "./media.js";
 import { byId, countText, element } from "./text.js";
 
 const CONVERSATION = "demo";
+const SHOWN_MESSAGES = 20;
+// The API's limit: see POST /api/messages/send.
+const MEDIA_PER_MESSAGE = 50;
 
 export class Chat {
   #account;
   #uploads;
-  #shown = "";
+  // What is shown of each message, by its id.
+  #shown = new Map();
+  #asked = 0;
+  #answered = 0;
 
   constructor(account, uploads) {
     this.#account = account;
     this.#uploads = uploads;
   }
 
+  // The text and all that is uploaded: one message, or more for more than one can carry.
   async send() {
-    const sent = this.#uploads.ready;
-    const content = byId("content").value;
-    await this.#account.require().sendMessage({
-      conversation_id: CONVERSATION,
-      content,
-      media_ids: sent.map((upload) => upload.media.media_id),
-      message_type: sent.length ? sent[0].media.media_type : "text",
-    });
-    this.#uploads.forget(sent);
-    byId("content").value = "";
+    const client = this.#account.require();
+    const { ready } = this.#uploads;
+    do {
+      const sent = ready.splice(0, MEDIA_PER_MESSAGE);
+      await client.sendMessage(newMessage(byId("content").value, sent.map((upload) => upload.media)));
+      byId("content").value = "";
+      this.#uploads.forget(sent);
+    } while (ready.length);
     await this.refresh();
   }
 
@@ -33,31 +39,59 @@ export class Chat {
     byId("attached").textContent = count ? `with ${countText(count, "file")}` : "";
   }
 
+  // Only what is new is added: a film that plays goes on, and a screen reader reads nothing twice.
   async refresh() {
     const { client } = this.#account;
     if (client === null) return;
-    const { items } = await client.messages(CONVERSATION, { limit: 20 });
-    // Pictures that are shown are not fetched again under another signature.
-    const ids = items.map((message) => message.message_id).join();
-    if (ids === this.#shown) return;
-    this.#shown = ids;
-    byId("messages").replaceChildren(...items.map(messageElement));
+    const turn = (this.#asked += 1);
+    const { items } = await client.messages(CONVERSATION, { limit: SHOWN_MESSAGES });
+    // An answer that a later one has overtaken would take away what was just sent.
+    if (turn < this.#answered) return;
+    this.#answered = turn;
+    this.#show(items);
+  }
+
+  #show(items) {
+    const list = byId("messages");
+    this.#forgetAllBut(new Set(items.map((message) => message.message_id)));
+    const added = items.filter((message) => !this.#shown.has(message.message_id));
+    list.prepend(...added.map((message) => this.#add(message)));
+    for (const { message_id: id, media } of items) {
+      this.#shown.get(id).media.forEach((shown, index) => renew(shown, media[index]?.url));
+    }
+    // Those that were there before are not news.
+    list.ariaLive = "polite";
+  }
+
+  #add(message) {
+    const media = message.media.map(mediaElement);
+    const view = messageElement(message, media);
+    this.#shown.set(message.message_id, { view, media });
+    return view;
+  }
+
+  #forgetAllBut(ids) {
+    for (const [id, { view }] of this.#shown) {
+      if (ids.has(id)) continue;
+      view.remove();
+      this.#shown.delete(id);
+    }
   }
 }
 
-function messageElement(message) {
+function newMessage(content, media) {
+  return {
+    conversation_id: CONVERSATION,
+    content,
+    media_ids: media.map((one) => one.media_id),
+    message_type: media.length ? media[0].media_type : "text",
+  };
+}
+
+function messageElement(message, media) {
   const sent = new Date(message.sent_at);
   return element("li", {},
     element("strong", { textContent: `${message.sender}: ` }), message.content, " ",
     element("time", { dateTime: message.sent_at, textContent: sent.toLocaleTimeString([], { timeStyle: "short" }) }),
-    ...message.media.map((media) => element("div", { className: "media" }, mediaElement(media))));
-}
-
-function mediaElement({ media_type: type, url, file_name: name, width, height }) {
-  if (!url) return `${name} (no longer there)`;
-  const size = width && height ? { width, height } : {};
-  if (type === "image") return element("img", { src: url, alt: name, loading: "lazy", ...size });
-  if (type === "video") return element("video", { src: url, controls: true, preload: "metadata", ariaLabel: name });
-  if (type === "audio") return element("audio", { src: url, controls: true, preload: "none", ariaLabel: name });
-  return element("a", { href: url, textContent: name });
+    ...media.map((one) => element("div", { className: "media" }, one)));
 }

@@ -30,14 +30,14 @@ export class Pending {
   }
 
   #item(media) {
-    const left = media.expires_at ? (Date.parse(media.expires_at) - Date.now()) / 1000 : null;
-    const expiry = left === null ? "" : `, removed in ${secondsText(left)}`;
-    const told = `${sizeText(media.file_size)}, announced ${secondsText((Date.now() - Date.parse(media.uploaded_at)) / 1000)} ago${expiry}`;
     const discard = element("button", {
-      type: "button", textContent: "Discard", ariaLabel: `Discard ${media.file_name}`, onclick: () => this.#discard(media),
+      type: "button", textContent: "Discard", ariaLabel: `Discard ${media.file_name}`,
+      onclick: () => this.#discard(media),
     });
     return element("li", { className: "pending" },
-      element("div", {}, element("strong", { textContent: media.file_name }), element("span", { className: "state", textContent: told })),
+      element("div", {},
+        element("strong", { textContent: media.file_name }),
+        element("span", { className: "state", textContent: told(media) })),
       discard);
   }
 
@@ -50,4 +50,11 @@ export class Pending {
       this.#report(error);
     }
   }
+}
+
+// Its size, its age, and how long it has.
+function told({ file_size: size, uploaded_at: began, expires_at: ends }) {
+  const age = secondsText((Date.now() - Date.parse(began)) / 1000);
+  const left = ends ? `, removed in ${secondsText((Date.parse(ends) - Date.now()) / 1000)}` : "";
+  return `${sizeText(size)}, announced ${age} ago${left}`;
 }

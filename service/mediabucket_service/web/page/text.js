@@ -11,8 +11,8 @@ export function sizeText(bytes) {
 
 // 90 is "2 minutes": enough for what is to come.
 export function secondsText(seconds) {
-  if (seconds < 60) return `${Math.max(0, Math.round(seconds))} seconds`;
-  return seconds < 7200 ? `${Math.round(seconds / 60)} minutes` : `${Math.round(seconds / 3600)} hours`;
+  if (seconds < 60) return countText(Math.max(0, Math.round(seconds)), "second");
+  return seconds < 7200 ? countText(Math.round(seconds / 60), "minute") : countText(Math.round(seconds / 3600), "hour");
 }
 
 export const countText = (count, one) => `${count} ${one}${count === 1 ? "" : "s"}`;

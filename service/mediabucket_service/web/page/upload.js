@@ -5,6 +5,7 @@ import { MediaBucketError, NetworkFailure } from "/client/mediabucket.js";
 import { element, sizeText } from "./text.js";
 
 const PHASES = { hashing: "reading", uploading: "uploading", confirming: "being verified", done: "uploaded" };
+const PAUSED = "paused: a large file goes on where it was, a small one begins anew";
 // A vector image may hold a script, and a browser shows no other types.
 const SHOWN = /^image\/(png|jpeg|gif|webp|avif|bmp)$/;
 
@@ -62,9 +63,12 @@ export class Upload {
     this.#abort?.abort();
     this.#changed();
     if (this.#checksum === null || client === null) return;
-    const { items } = await client.list({ status: "pending", limit: 100 });
-    const own = items.filter((media) => media.checksum === this.#checksum);
-    await Promise.all(own.map((media) => client.delete(media.media_id)));
+    for (let cursor; cursor !== null; ) {
+      const { items, next_cursor: next } = await client.list({ status: "pending", limit: 100, cursor });
+      const own = items.filter((media) => media.checksum === this.#checksum);
+      await Promise.all(own.map((media) => client.delete(media.media_id)));
+      cursor = next;
+    }
   }
 
   get isLost() {
@@ -74,7 +78,7 @@ export class Upload {
   #progressed({ phase, loaded }) {
     this.#sent ||= phase === "uploading";
     if (phase !== "hashing") this.loaded = loaded;
-    this.#parts.progress.value = phase === "hashing" ? 0 : loaded / this.file.size;
+    this.#parts.progress.value = phase === "hashing" ? 0 : loaded / Math.max(this.file.size, 1);
     this.#tell(PHASES[phase]);
     this.#changed();
   }
@@ -94,17 +98,24 @@ export class Upload {
     for (const [control, verb] of [[pause, "Pause"], [resume, "Resume"], [cancel, "Cancel"]]) {
       control.ariaLabel = `${verb} ${name}`;
     }
-    resume.title = "Large files go on where they were, small ones begin anew";
     const told = element("div", {}, element("strong", { textContent: name }), ` ${sizeText(size)}`, state);
     return element("li", { className: "upload" }, thumbnail, told,
       element("div", { className: "buttons" }, pause, resume, cancel), progress);
   }
 
   #thumbnail() {
-    if (!SHOWN.test(this.file.type)) return element("span", { className: "thumbnail", ariaHidden: "true" });
+    if (!SHOWN.test(this.file.type)) {
+      return element("span", { className: "thumbnail", ariaHidden: "true", textContent: this.#kind });
+    }
     const image = element("img", { className: "thumbnail", alt: "", src: URL.createObjectURL(this.file) });
     image.addEventListener("load", () => URL.revokeObjectURL(image.src), { once: true });
     return image;
+  }
+
+  // What is written where others have a picture: "MP4".
+  get #kind() {
+    const ending = this.file.name.split(".").at(-1);
+    return ending.length < 5 ? ending.toUpperCase() : "file";
   }
 
   #show() {
@@ -122,7 +133,7 @@ export class Upload {
   #stateText() {
     if (this.state === "failed") return sentence(this.error);
     if (this.state === "done") return this.#sent ? "uploaded" : "was there already: nothing was sent";
-    return this.state;
+    return this.state === "paused" ? PAUSED : this.state;
   }
 
   #tell(text) {

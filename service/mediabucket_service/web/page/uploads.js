@@ -47,6 +47,11 @@ export class Uploads {
     return [...this.#all].some((upload) => ["running", "waiting"].includes(upload.state));
   }
 
+  // Paused and failed ones, too: what was announced of them is pending.
+  get areUnfinished() {
+    return [...this.#all].some((upload) => upload.state !== "done");
+  }
+
   // They are in a message now.
   forget(uploads) {
     for (const upload of uploads) {
