@@ -47,7 +47,9 @@ check: ## Check format, lint, types, layers and generated files
 	  && for file in dashboards alerts; do diff -ru "charts/mediabucket/$$file" "$$generated/chart/$$file" || { echo 'run: make dashboards'; exit 1; }; done \
 	  && $(BIN)/python scripts/crd_reference.py "$$generated/docs" \
 	  && $(BIN)/python scripts/api_reference.py "$$generated/docs" \
-	  && for file in crds api; do diff -u "docs/$$file.md" "$$generated/docs/$$file.md" || { echo 'run: make docs'; exit 1; }; done
+	  && for file in crds api; do diff -u "docs/$$file.md" "$$generated/docs/$$file.md" || { echo 'run: make docs'; exit 1; }; done \
+	  && $(BIN)/python scripts/chart_reference.py "$$generated/docs" \
+	  && { diff -u charts/mediabucket/README.md "$$generated/docs/README.md" || { echo 'run: make docs'; exit 1; }; }
 	$(BIN)/pytest -q tests/test_layout.py
 
 crds: ## Generate crds/*.yaml and the chart's files from the models
@@ -59,10 +61,11 @@ dashboards: ## Generate the chart's dashboards and alerts from scripts/monitorin
 	$(BOOTSTRAP) dev
 	$(BIN)/python scripts/dashboards.py
 
-docs: ## Generate docs/crds.md and docs/api.md from the models and the service
+docs: ## Generate the references: docs/crds.md, docs/api.md and the chart's README.md
 	$(BOOTSTRAP) dev
 	$(BIN)/python scripts/crd_reference.py
 	$(BIN)/python scripts/api_reference.py
+	$(BIN)/python scripts/chart_reference.py
 
 bench: ## Measure the hot path beside its peers
 	$(BOOTSTRAP) dev

@@ -1,5 +1,6 @@
 """A real store and a real database for the whole test session; each parallel worker has its own."""
 
+import socket
 import uuid
 from collections.abc import Iterator
 
@@ -31,6 +32,14 @@ def bucket_name() -> str:
 def database_url(postgres: Postgres) -> str:
     """A new, empty database."""
     return postgres.create_database(f"test_{uuid.uuid4().hex}")
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that is taken, but on which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -158,7 +158,8 @@ def test_all_values_render_as_before(helm: Helm) -> None:
 def test_every_template_makes_one_object_of_its_own(helm: Helm) -> None:
     text = helm.template(f"--values={EVERYTHING}", *SWITCHED_ON, "--set=rbac.namespaces={chat}")
     sources = re.findall(r"^# Source: mediabucket/templates/(\S+)$", text, flags=re.MULTILINE)
-    templates = {file.name for file in (CHART / "templates").glob("*.yaml")}
+    folder = CHART / "templates"
+    templates = {str(file.relative_to(folder)) for file in folder.rglob("*.yaml")}
     # Bound in the whole cluster, or in each namespace.
     assert sorted(sources) == sorted(templates - {"clusterrolebinding-workloads.yaml"})
 

@@ -118,7 +118,7 @@ def test_each_value_has_a_comment() -> None:
 
 
 def test_each_value_is_used_by_a_template() -> None:
-    text = "".join(file.read_text() for file in (CHART / "templates").iterdir())
+    text = "".join(file.read_text() for file in (CHART / "templates").rglob("*.*"))
     used = set(re.findall(r"\.Values\.([\w.]+)", text))
     paths = leaves(defaults())
     # image and serviceImage are handed over whole.

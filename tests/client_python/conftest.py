@@ -1,6 +1,6 @@
 """A platform over HTTP for the Python client."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -9,7 +9,6 @@ from pydantic import SecretStr
 from python_client import IN_PARTS, MakeWorld, World, running_world
 from upload_client import JWT_SECRET
 
-from mediabucket_cli.embedded.ports import bound_socket
 from mediabucket_cli.embedded.postgres import Postgres
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 from mediabucket_service.migrations import upgrade
@@ -53,10 +52,3 @@ async def world(make_world: MakeWorld) -> AsyncIterator[World]:
 def kind(request: pytest.FixtureRequest) -> str:
     """Of client."""
     return str(request.param)
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    """A port that is taken, but on which nobody listens."""
-    with bound_socket() as taken:
-        yield taken.getsockname()[1]

@@ -16,6 +16,10 @@ UNMARKED = {
         "helm upgrade": "tests/kube/test_chart_on_server.py",
         "make test": "tests and measures the whole repository",
     },
+    "charts/mediabucket/README.md": {
+        "helm install": "tests/kube/test_chart_on_server.py",
+        "for kind in": "tests/kube/test_chart_on_server.py",
+    },
     "CONTRIBUTING.md": {
         "make demo": "tests the whole repository",
         ".venv/bin/pytest": "tests that need a cluster",

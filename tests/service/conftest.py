@@ -1,6 +1,5 @@
 """A running application on a real store and a real database."""
 
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -43,14 +42,6 @@ def settings(migrated_database: str) -> Settings:
         reaper_interval_seconds=3600,
         sweep_interval_seconds=3600,
     )
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    """A port that is taken, but on which nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield taken.getsockname()[1]
 
 
 @pytest.fixture

@@ -46,6 +46,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ toYaml (merge (include "mediabucket.ownLabels" . | fromYaml) (.Values.podLabels | default dict) (.Values.labels | default dict)) }}
 {{- end -}}
 
+{{- /* Not the selector's: the Service must not send to the Pod that tests it. */ -}}
+{{- define "mediabucket.testLabels" -}}
+{{ toYaml (merge (dict "app.kubernetes.io/name" "mediabucket-operator-test") (include "mediabucket.ownLabels" . | fromYaml) (.Values.labels | default dict)) }}
+{{- end -}}
+
 {{- /* Of a dictionary: image, and the version that is its tag unless it names one. */ -}}
 {{- define "mediabucket.image" -}}
 {{ .image.repository }}:{{ .image.tag | default .version }}{{ with .image.digest }}@{{ . }}{{ end }}
