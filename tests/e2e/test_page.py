@@ -257,7 +257,7 @@ def test_it_can_be_read_by_day_and_by_night(
     assert {selector: ratio for selector, ratio in contrast(read).items() if ratio < 4.5} == {}
     ground = read["body"][1]
     assert (sum(ground) > 380) == (scheme == "light")
-    draw(page, tmp_path, f"page-{scheme}.png", 1120, 640)
+    draw(page, tmp_path, f"page-{scheme}.png", 1120, 680)
 
 
 def test_it_fits_a_phone(browser: Browser, platform: PagePlatform, tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_it_fits_a_phone(browser: Browser, platform: PagePlatform, tmp_path: Pat
         "[...document.querySelectorAll('button')].filter((one) => one.offsetHeight).map((one) => one.offsetHeight)"
     )
     assert min(heights) >= 24, "WCAG 2.2, 2.5.8"
-    draw(page, tmp_path, "page-phone.png", 360, 740)
+    draw(page, tmp_path, "page-phone.png", 360, 1200)
 
 
 def test_nothing_moves_for_those_who_do_not_want_it(browser: Browser, platform: PagePlatform) -> None:
@@ -296,6 +296,7 @@ def draw(page: Page, directory: Path, name: str, width: int, height: int) -> Non
     if not os.environ.get("DRAW_PAGE"):
         return
     page.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+    page.call("Emulation.setScrollbarsHidden", hidden=True)
     page.evaluate("document.querySelector('#content').value = 'From the beach'")
     page.evaluate("document.querySelector('#send').click()")
     page.wait_for("document.querySelector('#messages img')?.naturalWidth > 0")

@@ -156,8 +156,8 @@ class Page:
         self.call("Input.dispatchKeyEvent", type="keyUp", **named)
 
     def screenshot(self) -> bytes:
-        """The whole page as PNG."""
-        return base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"])
+        """What is in sight as PNG."""
+        return base64.b64decode(self.call("Page.captureScreenshot")["data"])
 
     def events(self, method: str) -> list[dict[str, Any]]:
         """What has happened so far, by the protocol's name."""

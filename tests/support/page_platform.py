@@ -86,8 +86,12 @@ def pictures(directory: Path, count: int, scale: int = 1) -> list[Path]:
     dice = Random(str(directory))
     files = [directory / f"picture-{number}.png" for number in range(1, count + 1)]
     for file in files:
-        file.write_bytes(_sunset(64 * scale, 48 * scale, dice.randbytes(3), dice.randbytes(3)))
+        file.write_bytes(_sunset(64 * scale, 48 * scale, _near(dice, 50, 80, 150), _near(dice, 215, 140, 90)))
     return files
+
+
+def _near(dice: Random, *channels: int) -> bytes:
+    return bytes(channel + dice.randrange(-40, 41) for channel in channels)
 
 
 def plan(directory: Path) -> Path:
