@@ -32,7 +32,7 @@ kube-assets: ## Build the Kubernetes API server that tests need, once
 	@$(BIN)/python scripts/kube_assets.py || [ $$? = 3 ]
 
 test-kube: kube-assets ## Run the operator's tests on a real Kubernetes API server
-	@$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m kube $(ARGS)
+	@$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m kube $(ARGS)
 
 check: ## Check format, lint, types, layers and generated files
 	$(BOOTSTRAP) dev

@@ -21,6 +21,7 @@ from mediabucket_cli.embedded.ports import LOOPBACK
 
 SECONDS = 45
 DRAWN_SECONDS = 60
+COUNTER = 'mediabucket_operator_drift_repaired_total{aspect="cors"}'
 ORIGINS = {"allowedOrigins": ["https://app.example.com"]}
 
 
@@ -45,6 +46,8 @@ def busy(platform: Platform, team: str, watched: PrometheusServer) -> Iterator[P
     """Watched while all this happens."""
     kube = platform.kube
     before = repairs(platform)
+    # A rise shows only when the value before it was seen.
+    eventually(lambda: watched.query(COUNTER))
     nowhere = platform.store.connection.model_copy(update={"endpoint": f"http://{LOOPBACK}:9"})
     kube.apply(*store_documents("nowhere", nowhere))
     kube.apply(media_bucket("avatars", team, "store", cors=ORIGINS), media_bucket("lost", team, "nowhere"))
@@ -65,8 +68,7 @@ def test_every_panel_and_alert_shows_something(busy: PrometheusServer) -> None:
     assert len(expressions) > 40
     assert silent(expressions, busy.query, SECONDS) == []
     # The very first repair shows: its counter had begun with zero.
-    first = 'increase(mediabucket_operator_drift_repaired_total{aspect="cors"}[1h]) > 0'
-    eventually(lambda: busy.query(first))
+    eventually(lambda: busy.query(f"increase({COUNTER}[1h]) > 0"))
     if drawing_is_asked():
         time.sleep(DRAWN_SECONDS)
         draw("operator", busy.query_range, DRAWN_SECONDS)
