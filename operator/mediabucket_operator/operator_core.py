@@ -82,8 +82,7 @@ class Operator:
 
     def gone(self, member: Member) -> None:
         """The object is no more: whoever waited for its bucket may have it."""
-        with self._lock:
-            self._failures.pop(member.reference, None)
+        self._forget_failures(member.reference)
         for other in self.fleet.waiting_for(member):
             self._soon(other, 0.0)
 
@@ -98,6 +97,7 @@ class Operator:
     def _visit_store(self, name: str) -> Next:
         with self._pulse.visiting(f"{OBJECT_STORE_KIND} {name}"):
             visited = visit_store(self.environment, name)
+        self._forget_failures(Reference(OBJECT_STORE_KIND, "", name))
         if visited.reachable:
             self._rests.answered(name)
         if visited.matters:
@@ -151,8 +151,7 @@ class Operator:
         if not is_ready(status):
             seconds = min(self._retry_in(member.reference, member.resync_seconds), member.resync_seconds)
             return Next(seconds, retries=True)
-        with self._lock:
-            self._failures.pop(member.reference, None)
+        self._forget_failures(member.reference)
         return Next(jittered(member.resync_seconds))
 
     def _count_drift(self, visited: Visited) -> None:
@@ -169,6 +168,10 @@ class Operator:
         with self._lock:
             failures = self._failures[reference] = min(self._failures.get(reference, 0) + 1, 16)
         return jittered(min(_FIRST_RETRY_SECONDS * 2.0 ** (failures - 1), longest))
+
+    def _forget_failures(self, reference: Reference) -> None:
+        with self._lock:
+            self._failures.pop(reference, None)
 
     def _request_sweep(self, store: str) -> None:
         with self._lock:

@@ -22,8 +22,8 @@ from mediabucket_operator.credentials import user_prefix
 from mediabucket_operator.event_notes import of_transitions
 from mediabucket_operator.guard import StoreAccess, StoreRefused, access_of
 from mediabucket_operator.probe import bucket_name_for
-from mediabucket_operator.stored import Unreadable, as_document, read_object_store
-from mediabucket_operator.visit import Environment, tell
+from mediabucket_operator.stored import Unreadable, read_object_store
+from mediabucket_operator.visit import Environment, tell, write_status
 from mediabucket_s3.errors import AccessDenied, S3Error
 
 PROBE_NOW: Final = "now"
@@ -52,7 +52,7 @@ def visit_store(environment: Environment, name: str) -> StoreVisited:
         return StoreVisited(present=True)
     now = environment.clock().replace(microsecond=0)
     status = _looked_at(environment, store, now)
-    written = _write(environment, manifest, status)
+    written = write_status(environment, manifest, status)
     tell(environment, written, list(of_transitions(store.status.conditions, status.conditions)))
     if _was_asked(store) and _verdict_of(status, StoreConditionType.PROBED) is not None:
         environment.cluster.annotate(reference, {PROBE_ANNOTATION: None})
@@ -192,13 +192,6 @@ def _condition(
         observed_generation=generation,
         last_transition_time=now if flipped or before is None else before.last_transition_time,
     )
-
-
-def _write(environment: Environment, manifest: Manifest, status: ObjectStoreStatus) -> Manifest:
-    document = as_document(status)
-    if manifest.get("status", {}) == document:
-        return manifest
-    return environment.cluster.update_status({**manifest, "status": document})
 
 
 def _probe_bucket(cluster_id: str, store: ObjectStore) -> str:

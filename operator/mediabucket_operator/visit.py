@@ -12,7 +12,14 @@ from typing import Final
 
 from mediabucket_api.resources import MediaBucket
 from mediabucket_api.spec import MAX_BUCKET_NAME_CHARACTERS, ManagementPolicy
-from mediabucket_api.status import ChangeAction, ConditionType, MediaBucketStatus, OwnershipState, PlannedChange
+from mediabucket_api.status import (
+    ChangeAction,
+    ConditionType,
+    MediaBucketStatus,
+    ObjectStoreStatus,
+    OwnershipState,
+    PlannedChange,
+)
 from mediabucket_operator.changes import Change
 from mediabucket_operator.cluster import (
     Cluster,
@@ -80,7 +87,9 @@ def visit(environment: Environment, reference: Reference, refusal: StoreRefused 
     return _Visit(environment, manifest, resource, refusal).run()
 
 
-def write_status(environment: Environment, manifest: Manifest, status: MediaBucketStatus) -> Manifest:
+def write_status(
+    environment: Environment, manifest: Manifest, status: MediaBucketStatus | ObjectStoreStatus
+) -> Manifest:
     """Put the status on the object as it is now. Raises ClusterError; Conflict only when it keeps changing."""
     document = as_document(status)
     for _ in range(_STATUS_ATTEMPTS):

@@ -4,11 +4,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from memory_world import Faults, MemoryCluster, MemoryStore
 
+from mediabucket_api.constants import API_VERSION
 from mediabucket_api.resources import ObjectStore
 from mediabucket_api.status import CapabilityVerdict, ObjectStoreStatus
-from mediabucket_operator.store_visit import matters, orphans, probe_is_due
+from mediabucket_operator.cluster import Manifest, Reference
+from mediabucket_operator.settings import OperatorSettings
+from mediabucket_operator.store_visit import matters, orphans, probe_is_due, visit_store
 from mediabucket_operator.stored import read_object_store
+from mediabucket_operator.visit import Environment
 
 PROBED_AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -72,3 +77,32 @@ def test_users_without_a_media_bucket_are_left_over() -> None:
     assert orphans(users, living, "mediabucket-x-", None) == ["mediabucket-x-3"]
     # A store that shares its own key has no use for users of its MediaBuckets.
     assert orphans(users, living, "mediabucket-x-", "a") == ["mediabucket-x-1", "mediabucket-x-3"]
+
+
+class BusyCluster(MemoryCluster):
+    """Somebody else changes every object just before its status is written for the first time."""
+
+    touched = False
+
+    def update_status(self, manifest: Manifest) -> Manifest:
+        if not self.touched:
+            self.touched = True
+            self.change_annotations(Reference.of(manifest), {"example.com/touched": "once"})
+        return super().update_status(manifest)
+
+
+def test_a_verdict_survives_a_change_of_the_object_meanwhile() -> None:
+    """kopf writes an annotation while the first visit is under way."""
+    cluster = BusyCluster(Faults())
+    reference = {"namespace": "elsewhere", "name": "keys"}
+    spec = {"endpoint": "https://store", "credentialsSecretRef": reference}
+    cluster.put({"apiVersion": API_VERSION, "kind": "ObjectStore", "metadata": {"name": "main"}, "spec": spec})
+    settings = OperatorSettings(namespace="mediabucket-system")
+    environment = Environment(cluster, MemoryStore(cluster.faults), settings, "cluster-1", lambda: PROBED_AT)
+    assert visit_store(environment, "main").matters
+    found = cluster.objects[Reference("ObjectStore", "", "main")]
+    assert found["metadata"]["annotations"] == {"example.com/touched": "once"}
+    assert {condition["reason"] for condition in found["status"]["conditions"]} == {
+        "CredentialsNamespace",
+        "NotChecked",
+    }
