@@ -28,6 +28,12 @@ _SHOWN = 40
 def audit(
     repair: Annotated[bool, typer.Option("--repair", help="Mend what is found.")] = False,
     older_than: Annotated[int, typer.Option(min=0, help="Leave out objects younger than this many seconds.")] = 3600,
+    users: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="User ids, one a line: rows of those whose keys hold a digest come back."
+        ),
+    ] = None,
     data: Annotated[Path, typer.Option(help="Data directory of a running `mediabucket dev`.")] = data_directory.DEFAULT,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -42,11 +48,15 @@ def audit(
     from mediabucket_cli.media_audit import audit_as_configured, audit_media
 
     floor = timedelta(seconds=older_than)
+    named = users.read_text(encoding="utf-8").splitlines() if users is not None else []
     if os.environ.get("BUCKET_NAME"):
-        bucket, report = audit_as_configured(repair=repair, floor=floor)
+        bucket, report = audit_as_configured(repair=repair, floor=floor, users=named)
     else:
         database_url, connection = _platform(data)
-        bucket, report = connection.bucket, audit_media(database_url, connection, repair=repair, floor=floor)
+        bucket, report = (
+            connection.bucket,
+            audit_media(database_url, connection, repair=repair, floor=floor, users=named),
+        )
     if as_json:
         typer.echo(json.dumps(asdict(report), default=str, indent=2))
     else:

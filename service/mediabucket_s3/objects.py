@@ -41,6 +41,7 @@ class ObjectHead:
     etag: str
     sha256: bytes | None
     last_modified: datetime
+    content_disposition: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ class BucketObjects:
             etag=_unquoted(answer["ETag"]),
             sha256=_whole_sha256(answer),
             last_modified=answer["LastModified"],
+            content_disposition=answer.get("ContentDisposition"),
         )
 
     async def copy(

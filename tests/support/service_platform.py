@@ -57,6 +57,10 @@ class Platform:
         query = f"UPDATE media_files SET {assignments} WHERE media_id = %(id)s"
         assert await self.database.execute(query, {"id": media_id}) == 1
 
+    async def forget(self, media_id: str) -> None:
+        """Remove a row, to stand for a database that lost it."""
+        assert await self.database.execute("DELETE FROM media_files WHERE media_id = %(id)s", {"id": media_id}) == 1
+
 
 MakePlatform = Callable[..., AbstractAsyncContextManager[Platform]]
 

@@ -5,9 +5,13 @@ Findings of each kind, and what `repair` does about them:
 - row-without-object: a completed media whose object is gone → the row becomes failed, so that the file can be
   uploaded again instead of being answered `exists`.
 - object-differs: a completed media whose object has other bytes than were verified → reported only: a person decides.
-- object-without-row: a published object that no completed media refers to → deleted.
+- row-lost: a published object of a media that has no row at all → the row is made again.
+- object-without-row: any other published object that no completed media refers to → deleted.
 - pending-without-row: bytes under `pending/` that no live upload expects → deleted.
 - bytes-not-removed: a failed, expired or deleted media whose bytes may still be there → removed.
+
+Where the database knows no completed media when a repair begins, rows are made again and nothing is deleted: it was
+lost, or it is another bucket's.
 """
 
 import asyncio
@@ -16,6 +20,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from itertools import islice
+from typing import TypeVar
 from uuid import UUID
 
 from mediabucket_api.constants import PENDING_PREFIX, UPLOADS_PREFIX
@@ -23,15 +28,21 @@ from mediabucket_s3.errors import ObjectMissing
 from mediabucket_s3.objects import BucketObjects, ListedObject
 from mediabucket_service.clock import Clock, utc_now
 from mediabucket_service.media.audit_repository import AuditRepository, PublishedRow
-from mediabucket_service.media.keys import media_id_of
+from mediabucket_service.media.keys import PublishedName, media_id_of, published_name_of
 from mediabucket_service.media.reaper import BytesRemover
+from mediabucket_service.media.restoration import NotRestored, Restoration
 
 _PARALLEL_HEADS = 16
+# Each has a megabyte in memory.
+_PARALLEL_RESTORES = 8
+
+Item = TypeVar("Item")
 
 
 class FindingKind(StrEnum):
     ROW_WITHOUT_OBJECT = "row-without-object"
     OBJECT_DIFFERS = "object-differs"
+    ROW_LOST = "row-lost"
     OBJECT_WITHOUT_ROW = "object-without-row"
     PENDING_WITHOUT_ROW = "pending-without-row"
     BYTES_NOT_REMOVED = "bytes-not-removed"
@@ -57,10 +68,6 @@ class AuditReport:
     findings: tuple[Finding, ...]
 
 
-class RepairRefused(Exception):
-    """Repairing would delete every published object: more likely the wrong database than a bucket full of orphans."""
-
-
 class Audit:
     """Compares the media of one bucket with its objects."""
 
@@ -69,6 +76,7 @@ class Audit:
         repository: AuditRepository,
         remover: BytesRemover,
         objects: BucketObjects,
+        restoration: Restoration,
         *,
         floor: timedelta,
         now: Clock = utc_now,
@@ -77,14 +85,15 @@ class Audit:
         self._repository = repository
         self._remover = remover
         self._objects = objects
+        self._restoration = restoration
+        self._may_delete = True
         self._oldest_kept = now() - floor
         self._rows = 0
         self._listed = 0
 
     async def run(self, *, repair: bool) -> AuditReport:
-        """Walk both sides. Raises RepairRefused, and what the database or the store raises."""
-        if repair:
-            await self._refuse_empty_database()
+        """Walk both sides. Raises what the database or the store raises."""
+        self._may_delete = bool(await self._repository.published_page(after=None))
         findings = [
             *[finding async for finding in self._rows_without_objects(repair)],
             *[finding async for finding in self._objects_without_rows(repair)],
@@ -93,20 +102,11 @@ class Audit:
         ]
         return AuditReport(self._rows, self._listed, tuple(findings))
 
-    async def _refuse_empty_database(self) -> None:
-        if await self._repository.published_page(after=None):
-            return
-        async for found in self._objects.list(UPLOADS_PREFIX):
-            raise RepairRefused(
-                f"the database knows no completed media, but the store has published objects such as {found.key}:"
-                " nothing was changed; check that this is the bucket's database"
-            )
-
     async def _rows_without_objects(self, repair: bool) -> AsyncIterator[Finding]:
         after = None
         while page := await self._repository.published_page(after=after):
             self._rows += len(page)
-            for chunk in _chunks(page, _PARALLEL_HEADS):
+            for chunk in chunks(page, _PARALLEL_HEADS):
                 for row, detail in zip(chunk, await asyncio.gather(*map(self._difference, chunk)), strict=True):
                     if detail is not None:
                         yield await self._row_finding(row, detail, repair)
@@ -133,10 +133,26 @@ class Audit:
 
     async def _objects_without_rows(self, repair: bool) -> AsyncIterator[Finding]:
         async for batch in self._old_objects(UPLOADS_PREFIX):
-            known = await self._repository.published_keys([found.key for found in batch])
-            for found in batch:
-                if found.key not in known:
-                    yield await self._orphan(FindingKind.OBJECT_WITHOUT_ROW, found, repair)
+            served = await self._repository.published_keys([found.key for found in batch])
+            names = {found: published_name_of(found.key) for found in batch if found.key not in served}
+            recorded = await self._repository.recorded([name.media_id for name in names.values() if name is not None])
+            lost = [
+                (found, name) for found, name in names.items() if name is not None and name.media_id not in recorded
+            ]
+            for chunk in chunks(lost, _PARALLEL_RESTORES):
+                for finding in await asyncio.gather(*(self._lost(found, name, repair) for found, name in chunk)):
+                    yield finding
+            for found in names.keys() - {found for found, _ in lost}:
+                yield await self._orphan(FindingKind.OBJECT_WITHOUT_ROW, found, repair)
+
+    async def _lost(self, found: ListedObject, name: PublishedName, repair: bool) -> Finding:
+        if await self._restoration.is_erased(name):
+            return await self._orphan(FindingKind.OBJECT_WITHOUT_ROW, found, repair)
+        try:
+            detail = await self._restoration.restore(found, name) if repair else self._restoration.promise(name)
+        except NotRestored as obstacle:
+            return Finding(FindingKind.ROW_LOST, found.key, name.media_id, str(obstacle))
+        return Finding(FindingKind.ROW_LOST, found.key, name.media_id, detail, repair)
 
     async def _pending_without_rows(self, repair: bool) -> AsyncIterator[Finding]:
         async for batch in self._old_objects(PENDING_PREFIX):
@@ -147,9 +163,12 @@ class Audit:
                     yield await self._orphan(FindingKind.PENDING_WITHOUT_ROW, found, repair)
 
     async def _orphan(self, kind: FindingKind, found: ListedObject, repair: bool) -> Finding:
+        detail = f"{found.size} bytes that belong to no media"
+        if repair and not self._may_delete:
+            return Finding(kind, found.key, None, f"{detail}; kept: the database knew no completed media")
         if repair:
             await self._objects.delete(found.key)
-        return Finding(kind, found.key, None, f"{found.size} bytes that belong to no media", repair)
+        return Finding(kind, found.key, None, detail, repair)
 
     async def _bytes_not_removed(self, repair: bool) -> list[Finding]:
         rows = await self._repository.not_removed()
@@ -171,6 +190,6 @@ class Audit:
             yield batch
 
 
-def _chunks(rows: Sequence[PublishedRow], size: int) -> list[list[PublishedRow]]:
-    iterator = iter(rows)
+def chunks(items: Sequence[Item], size: int) -> list[list[Item]]:
+    iterator = iter(items)
     return list(iter(lambda: list(islice(iterator, size)), []))

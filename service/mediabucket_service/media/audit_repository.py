@@ -2,12 +2,43 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 from uuid import UUID
 
+from psycopg.errors import UniqueViolation
+
 from mediabucket_service.database import Database
+from mediabucket_service.media.models import MediaFile
 from mediabucket_service.media.removal_repository import Removable, RemovalRepository
 
 PAGE = 1000
+
+_COLUMNS: Final = (
+    "media_id, bucket, uploaded_by, file_name, file_path, cdn_url, media_type, file_size, mime_type, checksum, status,"
+    " etag, uploaded_at, confirmed_at, expires_at, width, height, duration_seconds, duplicate_of"
+)
+_RESTORE: Final = f"""
+INSERT INTO media_files ({_COLUMNS})
+VALUES (%(media_id)s, %(bucket)s, %(uploaded_by)s, %(file_name)s, %(file_path)s, %(cdn_url)s, %(media_type)s,
+    %(file_size)s, %(mime_type)s, %(checksum)s, 'completed', %(etag)s, %(uploaded_at)s, %(confirmed_at)s,
+    %(expires_at)s, %(width)s, %(height)s, %(duration_seconds)s, NULL)
+ON CONFLICT (media_id) DO NOTHING
+"""
+_RESTORE_DUPLICATE: Final = f"""
+WITH restored AS (
+    INSERT INTO media_files ({_COLUMNS})
+    SELECT %(media_id)s, bucket, uploaded_by, %(file_name)s, file_path, cdn_url, media_type, file_size, mime_type,
+        checksum, 'completed', etag, %(uploaded_at)s, %(confirmed_at)s, %(expires_at)s, width, height, duration_seconds,
+        media_id
+    FROM media_files
+    WHERE bucket = %(bucket)s AND uploaded_by = %(uploaded_by)s AND checksum = %(checksum)s
+      AND status = 'completed' AND duplicate_of IS NULL
+    FOR SHARE
+    ON CONFLICT (media_id) DO NOTHING
+    RETURNING bucket)
+INSERT INTO abandoned_copies (bucket, key) SELECT bucket, %(file_path)s FROM restored ON CONFLICT DO NOTHING
+"""
 
 
 @dataclass(frozen=True)
@@ -46,6 +77,32 @@ class AuditRepository:
             {"bucket": self._bucket, "keys": list(keys)},
         )
         return {row["file_path"] for row in rows}
+
+    async def recorded(self, media_ids: Sequence[UUID]) -> set[UUID]:
+        """Which of these media have a row, whatever has become of them."""
+        rows = await self._database.fetch_all(
+            "SELECT media_id FROM media_files WHERE media_id = ANY(%(media_ids)s)", {"media_ids": list(media_ids)}
+        )
+        return {row["media_id"] for row in rows}
+
+    async def erased_since(self, user_digest: bytes, moment: datetime) -> bool:
+        """Whether an erasure of this user was asked for after that."""
+        row = await self._database.fetch_one(
+            "SELECT FROM erasures WHERE bucket = %(bucket)s AND user_digest = %(user_digest)s"
+            " AND requested_at > %(moment)s",
+            {"bucket": self._bucket, "user_digest": user_digest, "moment": moment},
+        )
+        return row is not None
+
+    async def restore(self, file: MediaFile) -> None:
+        """Write the row of a completed media that has none. When another row stands for the same user's same bytes it
+        becomes a duplicate of that one, and its own object is noted to be removed, as in a confirm.
+        """
+        parameters = {**file.model_dump(), "bucket": self._bucket}
+        try:
+            await self._database.execute(_RESTORE, parameters)
+        except UniqueViolation:
+            await self._database.execute(_RESTORE_DUPLICATE, parameters)
 
     async def still_pending(self, media_ids: Sequence[UUID]) -> set[UUID]:
         """Which of these uploads may still be confirmed."""

@@ -48,7 +48,7 @@ class ChecksumReader:
             copy = await self._hashed_copy(media_id, head)
             if copy is not None:
                 return copy
-        return await self._streamed(head)
+        return await streamed(self._objects, head)
 
     async def _hashed_copy(self, media_id: UUID, head: ObjectHead) -> HashedObject | None:
         destination = verified_key(media_id)
@@ -67,13 +67,15 @@ class ChecksumReader:
             return None
         return HashedObject(copy.key, copy.etag, copy.sha256)
 
-    async def _streamed(self, head: ObjectHead) -> HashedObject:
-        digest = hashlib.sha256()
-        first_bytes = b""
-        # Closed at once when the verification is cancelled: its connection is then free for others.
-        async with aclosing(self._objects.stream(head.key, if_match=head.etag)) as chunks:
-            async for chunk in chunks:
-                # A thread, because a megabyte takes a millisecond in which no other request would move.
-                await asyncio.to_thread(digest.update, chunk)
-                first_bytes += chunk[: HEAD_BYTES - len(first_bytes)]
-        return HashedObject(head.key, head.etag, digest.digest(), first_bytes)
+
+async def streamed(objects: BucketObjects, head: ObjectHead) -> HashedObject:
+    """The SHA-256 of what `head` saw, of bytes that pass through here. Raises as `ChecksumReader.read` does."""
+    digest = hashlib.sha256()
+    first_bytes = b""
+    # Closed at once when the verification is cancelled: its connection is then free for others.
+    async with aclosing(objects.stream(head.key, if_match=head.etag)) as chunks:
+        async for chunk in chunks:
+            # A thread, because a megabyte takes a millisecond in which no other request would move.
+            await asyncio.to_thread(digest.update, chunk)
+            first_bytes += chunk[: HEAD_BYTES - len(first_bytes)]
+    return HashedObject(head.key, head.etag, digest.digest(), first_bytes)

@@ -5,7 +5,6 @@ removed, and added to the receipt by the statement that deletes the row: whoever
 and whoever comes second adds nothing twice. Rows are locked in the order of their ids, so that no two wait in a ring.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from mediabucket_service.database import Database
+from mediabucket_service.media.keys import user_digest
 
 # A user's rows are marked by one statement, which is let take longer than a request's: 100,000 rows need seconds.
 MARK_TIMEOUT_SECONDS: Final = 120
@@ -189,5 +189,4 @@ class ErasureRepository:
         return Receipt(**row)
 
     def _parameters(self, user_id: str, **others: Any) -> dict[str, Any]:
-        digest = hashlib.sha256(user_id.encode()).digest()
-        return {"bucket": self._bucket, "user_id": user_id, "user_digest": digest} | others
+        return {"bucket": self._bucket, "user_id": user_id, "user_digest": user_digest(user_id)} | others
