@@ -70,6 +70,8 @@ async def test_any_printable_user_id_passes(verifier: TokenVerifier, subject: st
 
 MALFORMED = "the token is malformed"
 LONG_AGO = 1_000_000_000
+# Tests may be collected long before they run.
+TOMORROW = int(time.time()) + 86_400
 SUBJECT = "the sub claim of the token must be a text of 1 to 255 characters"
 
 ATTACKS: dict[str, tuple[str, str]] = {
@@ -78,8 +80,8 @@ ATTACKS: dict[str, tuple[str, str]] = {
     "never expires": (token(exp=None), "the token has no exp claim"),
     "expiry is not a number": (forged({"alg": "HS256"}, claims(exp="soon")), MALFORMED),
     "expiry is infinite": (forged({"alg": "HS256"}, claims(exp=float("inf"))), MALFORMED),
-    "not valid yet": (token(nbf=int(time.time()) + 600), "the token is not valid yet"),
-    "issued in the future": (token(iat=int(time.time()) + 600), "the token is not valid yet"),
+    "not valid yet": (token(nbf=TOMORROW, exp=TOMORROW + 3600), "the token is not valid yet"),
+    "issued in the future": (token(iat=TOMORROW, exp=TOMORROW + 3600), "the token is not valid yet"),
     "wrong issuer": (token(iss="https://evil.example"), "the token was issued by somebody else"),
     "no issuer": (token(iss=None), "the token has no iss claim"),
     "wrong audience": (token(aud="other"), "the token was issued for another audience"),

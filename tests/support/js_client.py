@@ -135,9 +135,11 @@ class ClientWorld:
         """Uploads a file: {media, progress, calls} or {error, calls}."""
         return await self.run("upload", user, file=self.saved(file), **told)
 
-    async def bytes_of(self, media: dict[str, Any]) -> bytes:
+    async def bytes_of(self, media: dict[str, Any], user: str = "alice") -> bytes:
         """What a reader of the media gets."""
-        answer = await self.platform.store.get(media["url"])
+        # A URL of its own: that of the answer may live for a second only.
+        read = await self.platform.user(user).get(media["media_id"])
+        answer = await self.platform.store.get(read.json()["url"])
         assert answer.status_code == 200
         return answer.content
 
