@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from audits import audited
@@ -24,6 +24,8 @@ from mediabucket_service.media.keys import (
 )
 
 PICTURE = File(b"a picture" * 100, name="Größe 10%; 'zehn'.png")
+TIMED = "01a20ac4-1b24-708f-a5b2-731e234be936"
+RANDOM = "8dac49fb-67da-4e1b-a766-15beca6bf96a"
 # What no client sends again, and what the object does not tell.
 FORGOTTEN = {"url", "url_expires_at", "confirmed_at", "uploaded_at", "expires_at", "metadata"}
 
@@ -48,12 +50,12 @@ def test_keys_and_headers_tell_what_was_put_into_them(user: str, name: str) -> N
     [
         "uploads/2026/01/alice/orphan.png",
         "uploads/2026/01/alice",
-        f"pending/{new_identifier()}",
-        f"uploads/2026/01/al ice/{new_identifier()}.png",
-        f"uploads/2026/01/alice/{new_identifier()}.png.bak",
-        f"uploads/2026/01/alice/{new_identifier()}/more.png",
+        f"pending/{TIMED}",
+        f"uploads/2026/01/al ice/{TIMED}.png",
+        f"uploads/2026/01/alice/{TIMED}.png.bak",
+        f"uploads/2026/01/alice/{TIMED}/more.png",
         # A UUID without a time, and what only looks like one.
-        f"uploads/2026/01/alice/{uuid4()}.png",
+        f"uploads/2026/01/alice/{RANDOM}.png",
         f"uploads/2026/01/alice/{'-' * 36}.png",
     ],
 )
