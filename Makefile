@@ -7,6 +7,10 @@ BOOTSTRAP = @$(PYTHON) scripts/bootstrap.py
 CODE = crds operator service cli client scripts tests
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
+# Without the shell that happens to run it.
+COMMAND_REFERENCE = _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION=1 $(BIN)/typer mediabucket_cli.main utils docs \
+  --name mediabucket --title "The command" --output
+
 .DEFAULT_GOAL := help
 .PHONY: help demo dev test kube-assets test-kube check crds dashboards docs bench bench-operator lock clean
 
@@ -47,7 +51,8 @@ check: ## Check format, lint, types, layers and generated files
 	  && for file in dashboards alerts; do diff -ru "charts/mediabucket/$$file" "$$generated/chart/$$file" || { echo 'run: make dashboards'; exit 1; }; done \
 	  && $(BIN)/python scripts/crd_reference.py "$$generated/docs" \
 	  && $(BIN)/python scripts/api_reference.py "$$generated/docs" \
-	  && for file in crds api; do diff -u "docs/$$file.md" "$$generated/docs/$$file.md" || { echo 'run: make docs'; exit 1; }; done \
+	  && $(COMMAND_REFERENCE) "$$generated/docs/command.md" > /dev/null \
+	  && for file in crds api command; do diff -u "docs/$$file.md" "$$generated/docs/$$file.md" || { echo 'run: make docs'; exit 1; }; done \
 	  && $(BIN)/python scripts/chart_reference.py "$$generated/docs" \
 	  && { diff -u charts/mediabucket/README.md "$$generated/docs/README.md" || { echo 'run: make docs'; exit 1; }; }
 	$(BIN)/pytest -q tests/test_layout.py
@@ -61,11 +66,12 @@ dashboards: ## Generate the chart's dashboards and alerts from scripts/monitorin
 	$(BOOTSTRAP) dev
 	$(BIN)/python scripts/dashboards.py
 
-docs: ## Generate the references: docs/crds.md, docs/api.md and the chart's README.md
+docs: ## Generate the references: docs/crds.md, docs/api.md, docs/command.md and the chart's README.md
 	$(BOOTSTRAP) dev
 	$(BIN)/python scripts/crd_reference.py
 	$(BIN)/python scripts/api_reference.py
 	$(BIN)/python scripts/chart_reference.py
+	$(COMMAND_REFERENCE) docs/command.md
 
 bench: ## Measure the hot path beside its peers
 	$(BOOTSTRAP) dev

@@ -54,7 +54,7 @@ def demo(
     try:
         uploads = [read_file(path) for path in files] if files else default_files()
     except OSError as error:
-        raise CommandFailed(f"cannot read {error.filename}: {error.strerror}") from error
+        raise CommandFailed(f"cannot read {error.filename}: {error.strerror}; name files that you can read") from error
     # Progress goes where it cannot get into the JSON.
     console = Console(stderr=as_json)
     outcomes: list[Outcome] = []

@@ -61,7 +61,7 @@ def dev(
     console = Console()
     wanted = Hardships(latency, fail_puts, expire_urls, *(() if seed is None else (seed,)))
     if ephemeral and data is not None:
-        raise typer.BadParameter("--ephemeral and --data exclude each other")
+        raise typer.BadParameter("--ephemeral and --data exclude each other: give one of them")
     with (
         stop_requests() as stops,
         suppress(StopRequested),

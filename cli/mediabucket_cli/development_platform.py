@@ -200,7 +200,9 @@ class DevelopmentPlatform:
         outcome = reconcile(claimed, admin, connection=store, now=datetime.now(UTC))
         if not admin.exists():
             told = "; ".join(condition.message for condition in outcome.status.conditions if condition.message)
-            raise CommandFailed(f"the manifest provisions no bucket {resource.bucket_name}: {told}")
+            raise CommandFailed(
+                f"the manifest provisions no bucket {resource.bucket_name}: {told}; change the manifest"
+            )
         self._resource = resource
         self._report(f"bucket {resource.bucket_name}: {_changes_told(outcome)}")
         return outcome
@@ -231,7 +233,9 @@ def load_media_bucket(file: Path) -> MediaBucket:
     """The one MediaBucket of a manifest. Raises ManifestInvalid, CommandFailed when there is not exactly one."""
     resources = load_manifest(file).media_buckets
     if len(resources) != 1:
-        raise CommandFailed(f"{file} has {len(resources)} MediaBuckets: a development platform serves exactly one")
+        raise CommandFailed(
+            f"{file} has {len(resources)} MediaBuckets: a development platform serves one; name a file that has one"
+        )
     return resources[0]
 
 

@@ -13,7 +13,7 @@ from mediabucket_cli.demo import demo
 from mediabucket_cli.dev import dev
 from mediabucket_cli.embedded.locks import DirectoryInUse
 from mediabucket_cli.embedded.processes import ServerFailed
-from mediabucket_cli.errors import CommandFailed
+from mediabucket_cli.errors import CommandFailed, sentence
 from mediabucket_cli.plan import plan
 from mediabucket_cli.probe import probe
 from mediabucket_cli.token import token
@@ -29,12 +29,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (dev, demo, plan, apply, upload, probe, audit, token):
-    app.command()(command)
+    # All of the first sentence: Typer would cut it.
+    app.command(short_help=(command.__doc__ or "").partition("\n")[0])(command)
 
 
 def main() -> None:
     try:
         app()
     except EXPECTED_FAILURES as error:
-        Console(stderr=True).print(Text.assemble(("error: ", "bold red"), (str(error), "red")), soft_wrap=True)
+        Console(stderr=True).print(Text.assemble(("error: ", "bold red"), (sentence(error), "red")), soft_wrap=True)
         sys.exit(1)

@@ -16,6 +16,8 @@ from mediabucket_service.auditing import audit_bucket
 from mediabucket_service.media.audit import AuditReport
 from mediabucket_service.settings import Settings
 
+_SETTINGS = "set what the upload service has, docs/operations.md lists it; or unset BUCKET_NAME for `mediabucket dev`"
+
 
 def audit_as_configured(*, repair: bool, floor: timedelta, users: Collection[str]) -> tuple[str, AuditReport]:
     """An audit of the bucket and with the settings of the environment; answers the bucket, too.
@@ -25,10 +27,10 @@ def audit_as_configured(*, repair: bool, floor: timedelta, users: Collection[str
     try:
         settings, connection = Settings(), BucketConnection.from_environment(os.environ)
     except ConnectionIncomplete as error:
-        raise CommandFailed(str(error)) from error
+        raise CommandFailed(f"{error}; {_SETTINGS}") from error
     except ValidationError as error:
         names = ", ".join(f"MEDIABUCKET_{'.'.join(map(str, item['loc'])).upper()}" for item in error.errors())
-        raise CommandFailed(f"missing or wrong in the environment: {names}") from error
+        raise CommandFailed(f"missing or wrong in the environment: {names}; {_SETTINGS}") from error
     return connection.bucket, _audit(settings, connection, repair=repair, floor=floor, users=users)
 
 

@@ -66,7 +66,7 @@ def reconcile_manifest(file: Path, *, dry_run: bool) -> Iterable[Reconciled]:
     """One pass over each MediaBucket of a file, as it is asked for. Raises ManifestInvalid, CommandFailed."""
     manifest = load_manifest(file)
     if not manifest.media_buckets:
-        raise CommandFailed(f"{file} has no MediaBucket")
+        raise CommandFailed(f"{file} has no MediaBucket: add one, as examples/chat-media.yaml has it")
     connections = [store_connection(resource, manifest) for resource in manifest.media_buckets]
     for resource, connection in zip(manifest.media_buckets, connections, strict=True):
         admin = BucketAdmin.connect(connection, resource.bucket_name)

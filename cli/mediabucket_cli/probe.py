@@ -3,6 +3,7 @@
 import json
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,7 +37,7 @@ def probe(file: ManifestOption, store: StoreOption = None, as_json: JsonOption =
     manifest = load_manifest(file)
     stores = [found for found in manifest.object_stores if store in (None, found.metadata.name)]
     if not stores:
-        raise CommandFailed(f"{file} has no ObjectStore" + (f" named {store}" if store else ""))
+        raise CommandFailed(_no_store(file, store, [found.metadata.name for found in manifest.object_stores]))
     progress = Console(stderr=True)
     found: dict[str, tuple[Capability, ...]] = {}
     for resource in stores:
@@ -55,6 +56,12 @@ def probe(file: ManifestOption, store: StoreOption = None, as_json: JsonOption =
         return
     for name, capabilities in found.items():
         _print(Console(), name, capabilities)
+
+
+def _no_store(file: Path, wanted: str | None, names: list[str]) -> str:
+    if names:
+        return f"{file} has no ObjectStore named {wanted}: it has {', '.join(names)}"
+    return f"{file} has no ObjectStore: add one, as examples/seaweedfs.yaml has it"
 
 
 def _print(console: Console, store: str, capabilities: tuple[Capability, ...]) -> None:

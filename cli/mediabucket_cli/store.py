@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -12,6 +13,7 @@ from mediabucket_api.object_store import AddressingStyle, ObjectStoreSpec
 from mediabucket_api.resources import MediaBucket, ObjectStore
 from mediabucket_cli.errors import CommandFailed
 from mediabucket_operator.guard import ACCESS_KEY_ID, SECRET_ACCESS_KEY, broken_limit, selects
+from mediabucket_s3.own_identity import NoIdentity, own_identity
 
 ENDPOINTS = ("MEDIABUCKET_S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
@@ -59,17 +61,28 @@ def _require_allowed(resource: MediaBucket, store: ObjectStore) -> None:
 
 
 def connection_of(spec: ObjectStoreSpec, manifest: Manifest, environment: Mapping[str, str]) -> StoreConnection:
-    """A store with the keys of its Secret in the same file, or those of the environment. Raises CommandFailed."""
-    reference = spec.credentials_secret_ref
-    secret = manifest.secrets.get((reference.namespace, reference.name), {})
+    """A store with the keys of its Secret in the same file, or those of the environment; without credentialsSecretRef
+    with the identity that this process has. Raises CommandFailed."""
     return StoreConnection(
         endpoint=spec.endpoint,
         public_endpoint=spec.public_endpoint or spec.endpoint,
         region=spec.region,
         addressing_style=spec.addressing_style,
         ca_bundle=spec.ca_bundle,
-        **_credentials(secret, environment),
+        **_store_credentials(spec, manifest, environment),
     )
+
+
+def _store_credentials(
+    spec: ObjectStoreSpec, manifest: Manifest, environment: Mapping[str, str]
+) -> dict[str, str | SecretStr | None]:
+    reference = spec.credentials_secret_ref
+    if reference is not None:
+        return _credentials(manifest.secrets.get((reference.namespace, reference.name), {}), environment)
+    try:
+        return asdict(own_identity().keys())
+    except NoIdentity as error:
+        raise CommandFailed(f"the ObjectStore names no Secret in credentialsSecretRef, and {error}") from error
 
 
 def _credentials(secret: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str | SecretStr | None]:

@@ -83,6 +83,11 @@ class ObjectStoreSpec(ApiModel):
             "provider AliyunOSS needs addressingStyle Virtual: its S3 API refuses path-style requests",
             lambda store: store.provider != Provider.ALIYUN_OSS or store.addressing_style == AddressingStyle.VIRTUAL,
         ),
+        Rule(
+            "has(self.credentialsSecretRef) || self.iam.mode == 'Scoped'",
+            "without credentialsSecretRef iam.mode must be Scoped: the operator's own identity is not handed out",
+            lambda store: store.credentials_secret_ref is not None or store.iam.mode == IamMode.SCOPED,
+        ),
     )
 
     endpoint: HttpUrl
@@ -99,8 +104,9 @@ class ObjectStoreSpec(ApiModel):
     """Virtual: the bucket is part of the host name. Path: the first part of the path."""
     provider: Provider = Provider.GENERIC
     """A starting assumption only: the probe decides what a store can do."""
-    credentials_secret_ref: NamespacedSecretReference
-    """The identity that makes and configures buckets."""
+    credentials_secret_ref: NamespacedSecretReference | None = None
+    """The identity that makes and configures buckets. Default: that of the operator's own Pod, as IRSA or EKS Pod
+    Identity give it."""
     iam: Iam = Iam()
     """How access keys for single buckets are made."""
     ca_bundle: (

@@ -13,10 +13,13 @@ from mediabucket_api.secret import SecretUnreadable, decoded
 from mediabucket_api.spec import AdoptionPolicy, DeletionPolicy, MediaBucketSpec
 from mediabucket_operator.cluster import Cluster, Reference, Refused
 from mediabucket_operator.stored import Unreadable, read_object_store
+from mediabucket_s3.own_identity import Keys, NoIdentity, own_identity
 
 ACCESS_KEY_ID = "AWS_ACCESS_KEY_ID"
 SECRET_ACCESS_KEY = "AWS_SECRET_ACCESS_KEY"
 SESSION_TOKEN = "AWS_SESSION_TOKEN"
+# In place of the version of a Secret. Its keys change by the hour, what they may do does not.
+OWN_IDENTITY = "own-identity"
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,10 @@ def store_access(name: str, cluster: Cluster, operator_namespace: str) -> StoreA
 
 
 def access_of(store: ObjectStore, cluster: Cluster, operator_namespace: str) -> StoreAccess:
-    """The store's connection with the keys of its Secret. Raises StoreRefused, ClusterError."""
+    """The store's connection, with the keys of its Secret or the operator's own. Raises StoreRefused, ClusterError."""
     reference = store.spec.credentials_secret_ref
+    if reference is None:
+        return StoreAccess(store, _connection(store.spec, _own_keys(store)), OWN_IDENTITY)
     where = f"Secret {reference.namespace}/{reference.name}"
     if reference.namespace != operator_namespace:
         raise StoreRefused(
@@ -72,22 +77,34 @@ def access_of(store: ObjectStore, cluster: Cluster, operator_namespace: str) -> 
     except SecretUnreadable:
         raise StoreRefused("CredentialsUnreadable", f"{where} has a value that is not text") from None
     version = f"{secret['metadata'].get('uid')}/{secret['metadata'].get('resourceVersion')}"
-    return StoreAccess(store, _connection(store.spec, values, where), version)
+    return StoreAccess(store, _connection(store.spec, _keys(values, where)), version)
 
 
-def _connection(spec: ObjectStoreSpec, values: Mapping[str, str], where: str) -> StoreConnection:
+def _own_keys(store: ObjectStore) -> Keys:
+    try:
+        return own_identity().keys()
+    except NoIdentity as error:
+        told = f"ObjectStore {store.metadata.name} names no Secret in credentialsSecretRef, and {error}"
+        raise StoreRefused("IdentityMissing", told) from None
+
+
+def _keys(values: Mapping[str, str], where: str) -> Keys:
     missing = [key for key in (ACCESS_KEY_ID, SECRET_ACCESS_KEY) if not values.get(key)]
     if missing:
         raise StoreRefused("CredentialsIncomplete", f"{where} lacks {' and '.join(missing)}")
     token = values.get(SESSION_TOKEN)
+    return Keys(values[ACCESS_KEY_ID], SecretStr(values[SECRET_ACCESS_KEY]), SecretStr(token) if token else None)
+
+
+def _connection(spec: ObjectStoreSpec, keys: Keys) -> StoreConnection:
     return StoreConnection(
         endpoint=spec.endpoint,
         public_endpoint=spec.public_endpoint or spec.endpoint,
         region=spec.region,
         addressing_style=spec.addressing_style,
-        access_key_id=values[ACCESS_KEY_ID],
-        secret_access_key=SecretStr(values[SECRET_ACCESS_KEY]),
-        session_token=SecretStr(token) if token else None,
+        access_key_id=keys.access_key_id,
+        secret_access_key=keys.secret_access_key,
+        session_token=keys.session_token,
         ca_bundle=spec.ca_bundle,
     )
 

@@ -105,8 +105,7 @@ class Provisioning:
             if found is not None:
                 # A key that worked: a store that has just lost its IAM must not make everybody administrator.
                 return self._kept(found, Verdict.false(NOT_IMPLEMENTED, f"the store has no IAM any more: {error}"))
-            told = "the store has no IAM: applications use the store's own key, which reaches every bucket"
-            return self._shared(Verdict.true("SharedForLackOfIam", told))
+            return self._shared_for_lack_of_iam()
         except StoreUnavailable as error:
             return self._kept(found, Verdict.unknown("StoreUnreachable", str(error)))
         except Throttled as error:
@@ -114,6 +113,16 @@ class Provisioning:
         except S3Error as error:
             told = f"{error}: allow the store's administrator to manage users whose names begin with mediabucket-"
             return self._kept(found, Verdict.false(type(error).__name__, told))
+
+    def _shared_for_lack_of_iam(self) -> BucketConnection | None:
+        if self._access.resource.spec.credentials_secret_ref is None:
+            told = (
+                "the store has no IAM, and the operator's own identity is not handed out: name a Secret in"
+                " credentialsSecretRef of the ObjectStore"
+            )
+            return self._kept(None, Verdict.false("IdentityNotShared", told))
+        told = "the store has no IAM: applications use the store's own key, which reaches every bucket"
+        return self._shared(Verdict.true("SharedForLackOfIam", told))
 
     def _shared(self, verdict: Verdict) -> BucketConnection:
         connection = self._connection(None)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from mediabucket_api.constants import OBJECT_STORE_KIND
 from mediabucket_operator.cluster import Cluster, Manifest, Reference
+from mediabucket_operator.guard import OWN_IDENTITY
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ class SecretVersions:
 
     def _version(self, store: Manifest) -> str:
         """Of the Secret that the ObjectStore names now; "" when there is none."""
-        reference = (store.get("spec") or {}).get("credentialsSecretRef") or {}
+        reference = (store.get("spec") or {}).get("credentialsSecretRef")
+        if reference is None:
+            return OWN_IDENTITY
         if reference.get("namespace") != self._namespace:
             return ""
         secret = self._cluster.get(Reference("Secret", self._namespace, reference["name"]))

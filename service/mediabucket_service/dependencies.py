@@ -5,8 +5,9 @@ All of it is async: FastAPI runs plain functions in a thread, which costs more t
 
 from dataclasses import dataclass
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Query, Request
 from fastapi.security import HTTPBearer
 from pydantic import SecretStr
 
@@ -21,6 +22,9 @@ from mediabucket_service.media.verifications import Verifications
 from mediabucket_service.problems import Forbidden, Unauthenticated
 from mediabucket_service.rate_limit import RateLimiter
 from mediabucket_service.request_context import note_user
+
+MediaId = Annotated[UUID, Path(description="as initiate has answered it")]
+PageLimit = Annotated[int, Query(ge=1, le=100, description="how many at most")]
 
 
 @dataclass(frozen=True)

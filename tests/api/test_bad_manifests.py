@@ -336,10 +336,10 @@ BAD: list[tuple[str, str, str, str]] = [
         'is "Amazon": expected AWS, SeaweedFS, MinIO',
     ),
     (
-        "no credentials",
-        object_store().split("  cred")[0],
-        "spec.credentialsSecretRef",
-        "is missing: expected a mapping with namespace and name",
+        "no credentials to share",
+        object_store().split("  cred")[0] + "  iam: {mode: Shared}\n",
+        "spec",
+        "without credentialsSecretRef iam.mode must be Scoped",
     ),
     (
         "label value too long",

@@ -45,11 +45,12 @@ def test_examples_load(path: Path) -> None:
     stores = {store.metadata.name for store in manifest.object_stores} or {"embedded"}
     assert [bucket.spec.store_ref.name in stores for bucket in manifest.media_buckets] == [True]
     references = [store.spec.credentials_secret_ref for store in manifest.object_stores]
-    assert {(reference.namespace, reference.name) for reference in references} == set(manifest.secrets)
+    named = {(reference.namespace, reference.name) for reference in references if reference is not None}
+    assert named == set(manifest.secrets)
 
 
 def test_there_are_examples_for_three_stores() -> None:
-    assert [path.stem for path in EXAMPLES] == ["aws", "chat-media", "seaweedfs"]
+    assert [path.stem for path in EXAMPLES] == ["aws", "aws-irsa", "chat-media", "seaweedfs"]
 
 
 def test_the_default_example_changes_no_default_but_origins() -> None:

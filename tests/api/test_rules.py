@@ -52,6 +52,12 @@ CASES: list[tuple[type[ApiModel], dict[str, Any], dict[str, Any], str]] = [
         "provider AliyunOSS needs addressingStyle Virtual",
     ),
     (
+        ObjectStoreSpec,
+        {"endpoint": "https://s3.example.com"},
+        {"endpoint": "https://s3.example.com", "iam": {"mode": "Shared"}},
+        "the operator's own identity is not handed out",
+    ),
+    (
         MediaBucket,
         {"metadata": {"name": "a" * 61}, "spec": STORE_REF},
         {"metadata": {"name": "a" * 62}, "spec": STORE_REF},

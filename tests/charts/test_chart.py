@@ -343,6 +343,7 @@ def test_the_notes_hold_a_manifest_that_is_valid(helm: Helm, tmp_path: Path) -> 
     manifest = load_manifest_text("\n".join(line[3:] for line in lines), "notes.yaml")
     [store], [bucket] = manifest.object_stores, manifest.media_buckets
     reference = store.spec.credentials_secret_ref
+    assert reference is not None
     assert (reference.namespace, reference.name) == ("mediabucket-system", "store-credentials")
     assert bucket.spec.store_ref.name == store.metadata.name
     assert bucket.spec.service.state is ServiceState.DISABLED

@@ -139,6 +139,7 @@ def test_ports_are_forwarded_to_services_that_exist() -> None:
 def test_the_release_namespace_is_the_one_with_the_credentials() -> None:
     [release] = CONFIGURATION["deploy"]["helm"]["releases"]
     [store] = load_manifest(DEVELOPMENT / "chat.yaml").object_stores
+    assert store.spec.credentials_secret_ref is not None
     assert store.spec.credentials_secret_ref.namespace == release["namespace"]
 
 

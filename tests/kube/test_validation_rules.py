@@ -115,6 +115,12 @@ RULES: dict[str, Rule] = {
         [store(provider="AliyunOSS"), store(provider="AliyunOSS", addressingStyle="Path")],
         kind="ObjectStore",
     ),
+    "without credentialsSecretRef iam.mode must be Scoped: the operator's own identity is not handed out": Rule(
+        "spec",
+        [{"endpoint": "https://s3.example.com"}, store(iam={"mode": "Shared"}), store()],
+        [{"endpoint": "https://s3.example.com", "iam": {"mode": "Shared"}}],
+        kind="ObjectStore",
+    ),
 }
 
 

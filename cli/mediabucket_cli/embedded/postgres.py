@@ -46,7 +46,9 @@ class Postgres(EmbeddedServer):
                 timeout=_CREATEDB_SECONDS,
             )
         except subprocess.CalledProcessError as error:
-            raise ServerFailed(f"PostgreSQL did not create the database {name}: {error.stderr.strip()}") from error
+            raise ServerFailed(
+                f"PostgreSQL did not create the database {name}: {error.stderr.strip()}; choose another data directory"
+            ) from error
         return self._url_of(name)
 
     def _url_of(self, database: str) -> str:

@@ -107,7 +107,7 @@ def with_hardships(resource: MediaBucket, hardships: Hardships) -> MediaBucket:
     if seconds > stale_after:
         raise CommandFailed(
             f"--expire-urls {seconds}s is longer than the manifest's uploads.staleAfterSeconds, {stale_after}:"
-            " an upload cannot expire before its URL does"
+            " an upload cannot expire before its URL does; give fewer seconds"
         )
     uploads = resource.spec.uploads.model_copy(update={"url_ttl_seconds": seconds})
     return resource.model_copy(update={"spec": resource.spec.model_copy(update={"uploads": uploads})})

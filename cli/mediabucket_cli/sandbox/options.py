@@ -18,4 +18,4 @@ def option_of(parse: Callable[[str], float], name: str, metavar: str, help_text:
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
 
-    return typer.Option(name, parser=parsed, metavar=metavar, help=help_text)
+    return typer.Option(name, parser=parsed, metavar=metavar, help=help_text, show_default=False)

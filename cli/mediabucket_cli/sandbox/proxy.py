@@ -57,7 +57,7 @@ class ReverseProxy:
         self._thread.start()
         while not self._ready.wait(_POLL_SECONDS):
             if not self._thread.is_alive():
-                raise ServerFailed(f"the proxy before {self._target} does not start")
+                raise ServerFailed(f"the proxy before {self._target} does not start: start the platform again")
 
     def stop(self) -> None:
         """End all connections; nothing happens the second time."""

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response, status
 from fastapi.responses import RedirectResponse
 
-from mediabucket_service.dependencies import CurrentUser, Initiating, Media
+from mediabucket_service.dependencies import CurrentUser, Initiating, Media, MediaId, PageLimit
 from mediabucket_service.direct_route import DirectRoute, answered
 from mediabucket_service.media.models import MediaStatus, MediaType
 from mediabucket_service.media.schemas import (
@@ -82,7 +82,7 @@ async def initiate_uploads(
         **response_documentation(*ALWAYS, MediaNotFound, UploadMissing, UploadExpired, MediaDeleted, UploadMismatch),
     },
 )
-async def confirm_upload(media_id: UUID, user: CurrentUser, media: Media, response: Response) -> MediaView:
+async def confirm_upload(media_id: MediaId, user: CurrentUser, media: Media, response: Response) -> MediaView:
     """Say that the bytes are uploaded: they are verified and published. Repeat it as often as you like."""
     response.headers["Cache-Control"] = "no-store"
     file = await media.confirm_or_pending(user.id, media_id)
@@ -93,7 +93,7 @@ async def confirm_upload(media_id: UUID, user: CurrentUser, media: Media, respon
 
 
 @router.get("/{media_id}", responses=response_documentation(*ALWAYS, MediaNotFound, MediaDeleted))
-async def get_media(media_id: UUID, user: CurrentUser, media: Media, response: Response) -> MediaView:
+async def get_media(media_id: MediaId, user: CurrentUser, media: Media, response: Response) -> MediaView:
     """One of your media, in whatever state it is."""
     response.headers["Cache-Control"] = "no-store"
     return media.view(await media.get(user.id, media_id))
@@ -104,9 +104,9 @@ async def list_media(
     user: CurrentUser,
     media: Media,
     cursor: Annotated[UUID | None, Query(description="`next_cursor` of the page before")] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    limit: PageLimit = 50,
     status: Annotated[MediaStatus | None, Query(description="all but deleted ones when absent")] = None,
-    media_type: MediaType | None = None,
+    media_type: Annotated[MediaType | None, Query(description="all when absent")] = None,
 ) -> Response:
     """Your media, newest first."""
     return answered(await media.page(user.id, cursor=cursor, limit=limit, status=status, media_type=media_type))
@@ -120,7 +120,7 @@ async def list_media(
         *ALWAYS, MediaNotFound, UploadMissing, UploadExpired, MediaDeleted, UploadMismatch
     ),
 )
-async def get_content(media_id: UUID, user: CurrentUser, media: Media) -> RedirectResponse:
+async def get_content(media_id: MediaId, user: CurrentUser, media: Media) -> RedirectResponse:
     """The bytes of a completed media, by a redirect to where they are served."""
     return RedirectResponse(await media.content_url(user.id, media_id), headers={"Cache-Control": "no-store"})
 
@@ -130,6 +130,6 @@ async def get_content(media_id: UUID, user: CurrentUser, media: Media) -> Redire
     status_code=status.HTTP_204_NO_CONTENT,
     responses=response_documentation(*ALWAYS, MediaNotFound, MediaInUse),
 )
-async def delete_media(media_id: UUID, user: CurrentUser, media: Media) -> None:
+async def delete_media(media_id: MediaId, user: CurrentUser, media: Media) -> None:
     """Delete a media or cancel an upload. Refused while a message refers to it; repeating it changes nothing."""
     await media.delete(user.id, media_id)

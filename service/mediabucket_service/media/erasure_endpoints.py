@@ -40,7 +40,11 @@ def _user(text: str) -> str:
     return text
 
 
-UserId = Annotated[str, Path(min_length=1, max_length=MAX_USER_LENGTH), AfterValidator(_user)]
+UserId = Annotated[
+    str,
+    Path(min_length=1, max_length=MAX_USER_LENGTH, description="the `sub` of the user's tokens"),
+    AfterValidator(_user),
+]
 
 UNFINISHED: Final[dict[int | str, dict[str, Any]]] = {
     HTTPStatus.ACCEPTED.value: {

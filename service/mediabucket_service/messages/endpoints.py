@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from mediabucket_service.dependencies import CurrentUser, MessageFlows
+from mediabucket_service.dependencies import CurrentUser, MessageFlows, PageLimit
 from mediabucket_service.direct_route import DirectRoute, answered
 from mediabucket_service.flows import MessagePage, SentMessage
 from mediabucket_service.messages.schemas import Name, SendMessage
@@ -51,9 +51,9 @@ async def send_message(request: SendMessage, user: CurrentUser, flows: MessageFl
 async def list_messages(
     _: CurrentUser,
     flows: MessageFlows,
-    conversation_id: Annotated[Name, Query()],
+    conversation_id: Annotated[Name, Query(description="as in the messages that were sent")],
     before: Annotated[str | None, Query(max_length=64, description="`next` of the page before")] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    limit: PageLimit = 50,
 ) -> Response:
     """The messages of a conversation, newest first, with their media."""
     return answered(await flows.messages(conversation_id, before=before, limit=limit))
