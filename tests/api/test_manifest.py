@@ -49,8 +49,8 @@ def test_examples_load(path: Path) -> None:
     assert named == set(manifest.secrets)
 
 
-def test_there_are_examples_for_three_stores() -> None:
-    assert [path.stem for path in EXAMPLES] == ["aws", "aws-irsa", "chat-media", "seaweedfs"]
+def test_there_are_examples() -> None:
+    assert [path.stem for path in EXAMPLES] == ["aws-irsa", "aws", "chat-media", "seaweedfs"]
 
 
 def test_the_default_example_changes_no_default_but_origins() -> None:

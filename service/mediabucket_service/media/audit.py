@@ -10,8 +10,8 @@ Findings of each kind, and what `repair` does about them:
 - pending-without-row: bytes under `pending/` that no live upload expects → deleted.
 - bytes-not-removed: a failed, expired or deleted media whose bytes may still be there → removed.
 
-Where the database knows no completed media when a repair begins, rows are made again and nothing is deleted: it was
-lost, or it is another bucket's.
+Where the database knows no completed media and the bucket has published objects, rows are made again and nothing is
+deleted: the database was lost, or it is another bucket's.
 """
 
 import asyncio
@@ -93,7 +93,7 @@ class Audit:
 
     async def run(self, *, repair: bool) -> AuditReport:
         """Walk both sides. Raises what the database or the store raises."""
-        self._may_delete = bool(await self._repository.published_page(after=None))
+        self._may_delete = await self._knows_the_bucket()
         findings = [
             *[finding async for finding in self._rows_without_objects(repair)],
             *[finding async for finding in self._objects_without_rows(repair)],
@@ -101,6 +101,13 @@ class Audit:
             *await self._bytes_not_removed(repair),
         ]
         return AuditReport(self._rows, self._listed, tuple(findings))
+
+    async def _knows_the_bucket(self) -> bool:
+        if await self._repository.published_page(after=None):
+            return True
+        async for _ in self._objects.list(UPLOADS_PREFIX):
+            return False
+        return True
 
     async def _rows_without_objects(self, repair: bool) -> AsyncIterator[Finding]:
         after = None
