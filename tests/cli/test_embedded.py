@@ -1,6 +1,7 @@
 """The embedded servers: ports that are taken, directories in use, leftovers of a crash."""
 
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -44,6 +45,27 @@ def test_a_store_keeps_objects_keys_and_ports(tmp_path: Path) -> None:
     with SeaweedFS.start(tmp_path) as second:
         assert BucketAdmin.connect(first.connection, "kept").read_object("key") == b"bytes"
         assert second.ports == first.ports
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_disk_that_is_too_full_is_told_before_the_start(
+    full: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SeaweedFS itself would start, and then let each upload wait for half a minute."""
+    free = (2 if full else 200) * 2**30
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: (250 * 2**30, 250 * 2**30 - free, free))
+    store = SeaweedFS(tmp_path, durable=False)
+    try:
+        if full:
+            with pytest.raises(
+                ServerFailed, match=r"too full: 2,048 MiB are free, .* below 2,816 MiB; remove something"
+            ):
+                store.launch()
+        else:
+            store.launch()
+            store.wait_until_ready()
+    finally:
+        store.stop()
 
 
 def test_a_store_keeps_objects_on_other_ports(tmp_path: Path) -> None:

@@ -182,9 +182,9 @@ async def test_a_part_that_is_refused_stops_the_others(world_in_parts: ClientWor
 @pytest.mark.parametrize("integrity", ["Verified", "Signed"])
 async def test_urls_of_parts_are_replaced_when_they_expire(make_world: MakeWorld, integrity: str) -> None:
     file = film(parts=4)
-    uploads = IN_PARTS | {"integrity": integrity, "urlTTLSeconds": 2}
+    uploads = IN_PARTS | {"integrity": integrity, "urlTTLSeconds": 5}
     async with make_world(uploads=uploads) as world:
-        world.store.faults.append(Delay(3))
+        world.store.faults.append(Delay(6))
         answer = await world.upload(file, client={"parallelParts": 1})
         await assert_is_whole(world, answer, file)
         statuses = world.store.statuses()

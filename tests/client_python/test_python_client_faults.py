@@ -106,10 +106,10 @@ async def test_a_retry_after_beyond_patience_is_not_waited_for(world: World, kin
 
 async def test_an_expired_url_is_replaced(make_world: MakeWorld, kind: str, tmp_path: Path) -> None:
     """The store says so, not a clock: 403 of the real store for a URL that is too old."""
-    async with make_world(uploads={"urlTTLSeconds": 1}) as world:
+    async with make_world(uploads={"urlTTLSeconds": 4}) as world:
         user = world.user(kind)
         file = picture(tmp_path)
-        world.store.faults.append(Refuse(503, headers={"Retry-After": "2"}))
+        world.store.faults.append(Refuse(503, headers={"Retry-After": "5"}))
         media = await user.upload(file)
         assert httpx.get((await user.call("get", media.media_id)).url).content == file.read_bytes()
         assert len(world.api.asked("POST", "/initiate")) == 2

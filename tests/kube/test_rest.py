@@ -1,6 +1,5 @@
 """Five hundred MediaBuckets at rest: visited again and again, and nothing is written anywhere."""
 
-import json
 import os
 import time
 from collections import Counter
@@ -10,8 +9,8 @@ from pathlib import Path
 import pytest
 from kube_cluster import KubeCluster
 from kube_platform import Platform, cluster_with_chart
+from operator_calls import operator_calls
 from operator_process import (
-    OPERATOR_ACCOUNT,
     OperatorProcess,
     condition,
     eventually,
@@ -51,10 +50,8 @@ def platform(
 
 
 def writes_of_the_operator(kube: KubeCluster, after_line: int) -> Counter[str]:
-    account = f"system:serviceaccount:{OPERATOR_ACCOUNT}"
-    lines = kube.audit_log.read_text().splitlines()[after_line:]
-    entries = [entry for entry in map(json.loads, lines) if entry["user"]["username"] == account]
-    return Counter(f"{entry['verb']} {entry['requestURI']}" for entry in entries if entry["verb"] not in READS)
+    calls = operator_calls(kube, after_line)
+    return Counter(f"{entry['verb']} {entry['requestURI']}" for entry in calls if entry["verb"] not in READS)
 
 
 def visited_without_a_write(kube: KubeCluster) -> bool:

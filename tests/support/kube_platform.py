@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import told_secrets
 from kube_cluster import KubeCluster
+from operator_calls import forbidden_calls
 from operator_process import OPERATOR_ACCOUNT, OPERATOR_NAMESPACE, OperatorProcess
 
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
@@ -61,11 +63,15 @@ def helm(assets: Path, kube: KubeCluster, *arguments: str) -> str:
 
 
 @contextlib.contextmanager
-def cluster_with_chart(directory: Path, assets: Path) -> Iterator[KubeCluster]:
-    """An API server with what the chart makes: kinds, permissions, the operator's account."""
+def cluster_with_chart(directory: Path, assets: Path, *, permissions_change: bool = False) -> Iterator[KubeCluster]:
+    """An API server with what the chart makes: kinds, permissions, the operator's account. At its end, nothing may
+    have been forbidden to that account, unless the test changes the permissions.
+    """
     cluster = KubeCluster.start(directory, assets, (OPERATOR_ACCOUNT,))
     try:
         helm(assets, cluster, "install", "mediabucket", str(CHART), "-n", OPERATOR_NAMESPACE, "--create-namespace")
         yield cluster
+        told_secrets.keep_what_is_readable(cluster)
+        assert permissions_change or forbidden_calls(cluster) == []
     finally:
         cluster.stop()

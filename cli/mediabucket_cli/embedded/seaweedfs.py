@@ -22,6 +22,11 @@ _ADMIN_PORT = "admin.port"
 # The maintenance worker inside looks for the admin server there, whatever -admin.port.grpc says.
 _ADMIN_GRPC_OFFSET = 10_000
 _ACTIONS = ["Admin", "Read", "Write", "List", "Tagging"]
+_MIB = 2**20
+# Below this part `weed mini` makes all volumes read-only (no option changes it), without a word to clients.
+_LEAST_FREE = 0.01
+# So that a store that has just started can take a few uploads.
+_ROOM_BYTES = 256 * _MIB
 _SETTINGS = (
     f"-ip={LOOPBACK}",
     f"-ip.bind={LOOPBACK}",
@@ -76,6 +81,8 @@ class SeaweedFS(EmbeddedServer):
 
     def _prepare(self) -> None:
         private_directory(self.directory / "data")
+        total, _, free = shutil.disk_usage(self.directory)
+        require_room(free, total, self.directory)
         if not self._identities_file.exists():
             write_private_file(self._identities_file, _new_identities())
 
@@ -127,6 +134,16 @@ class SeaweedFS(EmbeddedServer):
         for name, port in self.ports.items():
             part = name.replace(".port", "").replace(".", "-")
             Path(f"/tmp/seaweedfs-{part}-{port}.sock").unlink(missing_ok=True)
+
+
+def require_room(free: int, total: int, directory: Path) -> None:
+    """Raises ServerFailed on a disk that is so full that SeaweedFS would let every upload wait and then fail."""
+    needed = round(total * _LEAST_FREE) + _ROOM_BYTES
+    if free < needed:
+        raise ServerFailed(
+            f"the disk of {directory} is too full: {free // _MIB:,} MiB are free, and SeaweedFS takes no uploads below"
+            f" {needed // _MIB:,} MiB; remove something, or use a directory on another disk"
+        )
 
 
 def _new_identities() -> str:
