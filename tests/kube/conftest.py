@@ -7,7 +7,7 @@ from pathlib import Path
 import kube_assets
 import pytest
 from go_tools import AssetsMissing
-from kube_cluster import KubeCluster
+from kube_cluster import CONTROLLER_MANAGER, KubeCluster
 from kube_platform import Platform, cluster_with_chart
 from operator_process import (
     OPERATOR_ACCOUNT,
@@ -30,6 +30,13 @@ def assets() -> Path:
         return kube_assets.find()
     except AssetsMissing as missing:
         pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def _collects_garbage(assets: Path) -> None:
+    """For what only the controllers of Kubernetes do: objects go with their owner, and with their namespace."""
+    if not (assets / CONTROLLER_MANAGER).exists():
+        pytest.skip(f"GARBAGE NOT COLLECTED: {assets} has no {CONTROLLER_MANAGER}; `make test-kube` builds one with Go")
 
 
 @pytest.fixture(scope="session")

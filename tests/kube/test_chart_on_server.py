@@ -40,12 +40,12 @@ def kube(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kub
         cluster.stop()
 
 
-def release(assets: Path, kube: KubeCluster, command: str, *options: str) -> str:
-    return helm(assets, kube, command, "mediabucket", *options, "-n", OPERATOR_NAMESPACE)
+def release(kube: KubeCluster, command: str, *options: str) -> str:
+    return helm(kube, command, "mediabucket", *options, "-n", OPERATOR_NAMESPACE)
 
 
-def test_install_upgrade_uninstall_and_install_again(assets: Path, kube: KubeCluster) -> None:
-    told = release(assets, kube, "install", str(CHART))
+def test_install_upgrade_uninstall_and_install_again(kube: KubeCluster) -> None:
+    told = release(kube, "install", str(CHART))
     assert "kubectl" in told
     operator = kube.get("deployment", DEPLOYMENT, OPERATOR_NAMESPACE)
     assert operator["spec"]["replicas"] == 1
@@ -53,25 +53,25 @@ def test_install_upgrade_uninstall_and_install_again(assets: Path, kube: KubeClu
     kube.kubectl("wait", "--for=condition=Established", "crd/mediabuckets.mediabucket.dev", "--timeout=30s")
     kube.apply(namespace("team"), media_bucket("media", "team", "store"))
 
-    release(assets, kube, "upgrade", str(CHART), "--set", "operator.workers=3", "--set", "operator.logLevel=DEBUG")
+    release(kube, "upgrade", str(CHART), "--set", "operator.workers=3", "--set", "operator.logLevel=DEBUG")
     environment = kube.get("deployment", DEPLOYMENT, OPERATOR_NAMESPACE)["spec"]["template"]["spec"]["containers"][0][
         "env"
     ]
     assert {"name": "MEDIABUCKET_OPERATOR_WORKERS", "value": "3"} in environment
 
-    release(assets, kube, "uninstall")
+    release(kube, "uninstall")
     assert kube.find("deployment", DEPLOYMENT, OPERATOR_NAMESPACE) is None
     assert kube.get("mb", "media", "team")["spec"]["storeRef"] == {"name": "store"}
     left = kube.kubectl("get", "clusterroles,clusterrolebindings", "-o", "name")
     assert "mediabucket" not in left
 
-    release(assets, kube, "install", str(CHART))
+    release(kube, "install", str(CHART))
     assert kube.get("mb", "media", "team")
 
 
-def test_a_value_that_nobody_knows_is_refused(assets: Path, kube: KubeCluster) -> None:
+def test_a_value_that_nobody_knows_is_refused(kube: KubeCluster) -> None:
     with pytest.raises(AssertionError, match="additional properties 'replicas' not allowed"):
-        helm(assets, kube, "install", "other", str(CHART), "-n", OPERATOR_NAMESPACE, "--set", "replicas=2")
+        helm(kube, "install", "other", str(CHART), "-n", OPERATOR_NAMESPACE, "--set", "replicas=2")
 
 
 @pytest.fixture(scope="module")
@@ -96,22 +96,18 @@ def any_kind(kind: str, plural: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("values", VARIANTS, ids=lambda file: str(file.stem))
-def test_the_api_server_accepts_every_variant(
-    assets: Path, prepared: KubeCluster, values: Path, tmp_path: Path
-) -> None:
+def test_the_api_server_accepts_every_variant(prepared: KubeCluster, values: Path, tmp_path: Path) -> None:
     rendered = tmp_path / "rendered.yaml"
-    rendered.write_text(release(assets, prepared, "template", str(CHART), f"--values={values}"))
+    rendered.write_text(release(prepared, "template", str(CHART), f"--values={values}"))
     told = prepared.kubectl("apply", "--dry-run=server", "-f", str(rendered))
     documents = [document for document in yaml.safe_load_all(rendered.read_text()) if document]
     assert told.count("(server dry run)") == len(documents) >= 3
 
 
-def test_helms_test_notices_an_operator_that_does_not_answer(
-    assets: Path, prepared: KubeCluster, closed_port: int
-) -> None:
+def test_helms_test_notices_an_operator_that_does_not_answer(prepared: KubeCluster, closed_port: int) -> None:
     """There is no kubelet here: its Pod is accepted where Pods are restricted, and its command runs as a process."""
     shown = "--show-only=templates/tests/pod-operator-answers.yaml"
-    pod = yaml.safe_load(release(assets, prepared, "template", str(CHART), shown))
+    pod = yaml.safe_load(release(prepared, "template", str(CHART), shown))
     prepared.apply(pod)
     program, *arguments, address = pod["spec"]["containers"][0]["command"]
     assert (program, address) == ("python", f"http://{DEPLOYMENT}:8080/healthz")

@@ -157,6 +157,7 @@ def test_a_bucket_that_is_gone_is_deleted_already(platform: Platform, team: str)
     delete(platform, team)
 
 
+@pytest.mark.usefixtures("_collects_garbage")
 def test_a_namespace_with_media_buckets_inside_ends(platform: Platform, team: str) -> None:
     platform.kube.apply(namespace(f"{team}-end"))
     for number in range(3):

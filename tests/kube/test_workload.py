@@ -6,6 +6,7 @@ Nobody runs Pods here: the tests play the Deployment's controller, and write its
 import json
 from typing import Any
 
+import pytest
 from kube_platform import Platform
 from operator_process import condition, eventually, media_bucket
 
@@ -130,6 +131,7 @@ def test_what_is_no_longer_wanted_goes(platform: Platform, team: str) -> None:
     platform.wait("media", team)
 
 
+@pytest.mark.usefixtures("_collects_garbage")
 def test_it_goes_with_the_resource(platform: Platform, team: str) -> None:
     served(platform, team)
     platform.kube.kubectl("delete", "mb/media", "-n", team, "--timeout=30s")

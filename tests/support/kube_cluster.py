@@ -19,6 +19,7 @@ from mediabucket_cli.embedded.ports import LOOPBACK, free_ports
 from mediabucket_cli.embedded.processes import Child, bare_environment
 
 ADMIN: Final = "admin"
+CONTROLLER_MANAGER: Final = "kube-controller-manager"
 # Those whose work the operator relies on. No others: nobody but the tests plays kubelet.
 CONTROLLERS: Final = ("garbage-collector-controller", "namespace-controller")
 _START_SECONDS: Final = 60.0
@@ -110,11 +111,11 @@ class KubeCluster:
 
     def start_controllers(self) -> None:
         """Nothing, where the assets have no kube-controller-manager: then nobody collects garbage."""
-        if not (self.assets / "kube-controller-manager").exists():
+        if not (self.assets / CONTROLLER_MANAGER).exists():
             return
         self._launch(
             "controllers",
-            "kube-controller-manager",
+            CONTROLLER_MANAGER,
             f"--kubeconfig={self.write_kubeconfig(ADMIN)}",
             f"--bind-address={LOOPBACK}",
             f"--secure-port={self.ports['controllers']}",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 import told_secrets
+from helm_program import helm_binary
 from kube_cluster import KubeCluster
 from operator_calls import forbidden_calls
 from operator_process import OPERATOR_ACCOUNT, OPERATOR_NAMESPACE, OperatorProcess
@@ -49,11 +49,9 @@ class Platform:
         return [event for event in found if event["involvedObject"]["name"] == name]
 
 
-def helm(assets: Path, kube: KubeCluster, *arguments: str) -> str:
-    """What helm prints. Skips where the assets have none."""
-    program = assets / "helm"
-    if not program.exists():
-        pytest.skip(f"there is no helm in {assets}")
+def helm(kube: KubeCluster, *arguments: str) -> str:
+    """What helm prints. Skips where there is none."""
+    program = helm_binary()
     environment = {"HOME": str(kube.directory), "KUBECONFIG": str(kube.write_kubeconfig("admin")), "PATH": os.defpath}
     result = subprocess.run(
         [program, *arguments], capture_output=True, text=True, check=False, env=environment, timeout=120
@@ -69,7 +67,7 @@ def cluster_with_chart(directory: Path, assets: Path, *, permissions_change: boo
     """
     cluster = KubeCluster.start(directory, assets, (OPERATOR_ACCOUNT,))
     try:
-        helm(assets, cluster, "install", "mediabucket", str(CHART), "-n", OPERATOR_NAMESPACE, "--create-namespace")
+        helm(cluster, "install", "mediabucket", str(CHART), "-n", OPERATOR_NAMESPACE, "--create-namespace")
         yield cluster
         told_secrets.keep_what_is_readable(cluster)
         assert permissions_change or forbidden_calls(cluster) == []
