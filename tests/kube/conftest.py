@@ -6,6 +6,7 @@ from pathlib import Path
 
 import kube_assets
 import pytest
+from given_cluster import given_cluster_with_chart, is_given
 from go_tools import AssetsMissing
 from kube_cluster import CONTROLLER_MANAGER, KubeCluster
 from kube_platform import Platform, cluster_with_chart
@@ -33,8 +34,11 @@ def assets() -> Path:
 
 
 @pytest.fixture(scope="session")
-def _collects_garbage(assets: Path) -> None:
+def _collects_garbage(request: pytest.FixtureRequest) -> None:
     """For what only the controllers of Kubernetes do: objects go with their owner, and with their namespace."""
+    if is_given():
+        return
+    assets: Path = request.getfixturevalue("assets")
     if not (assets / CONTROLLER_MANAGER).exists():
         pytest.skip(f"GARBAGE NOT COLLECTED: {assets} has no {CONTROLLER_MANAGER}; `make test-kube` builds one with Go")
 
@@ -60,10 +64,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def installed(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeCluster]:
-    """For the operator, of its own."""
-    with cluster_with_chart(tmp_path_factory.mktemp("installed"), assets) as cluster:
-        yield cluster
+def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeCluster]:
+    """For the operator: the cluster that was given to the tests, else one of its own."""
+    directory = tmp_path_factory.mktemp("installed")
+    if is_given():
+        with given_cluster_with_chart(directory) as given:
+            yield given
+    else:
+        with cluster_with_chart(directory, request.getfixturevalue("assets")) as cluster:
+            yield cluster
+
+
+@pytest.fixture(scope="session")
+def _nobody_runs_pods() -> None:
+    """For tests that play the controller of Deployments themselves."""
+    if is_given():
+        pytest.skip("the cluster that was given runs its own controllers, which these tests play")
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ import pytest
 from kube_platform import Platform
 from operator_process import condition, eventually, media_bucket
 
+pytestmark = pytest.mark.usefixtures("_nobody_runs_pods")
+
 KINDS = ("deployment", "service", "serviceaccount", "networkpolicy", "pdb", "hpa", "ingress")
 SERVICE = {
     "state": "Enabled",
