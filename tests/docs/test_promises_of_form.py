@@ -1,5 +1,6 @@
 """The form of documents: how long the README is, what its transcript shows, what a decision says."""
 
+import json
 import re
 from pathlib import Path
 from typing import cast
@@ -16,6 +17,10 @@ DECISIONS = sorted((ROOT / "docs" / "adr").glob("*.md"))
 HEADINGS = ["Context", "Decision", "Consequences", "Alternatives"]
 # The first words of a line of the demo's table, whose second column begins at the same place in each.
 SHOWN = re.compile(r"^ok  (.{1,22}?)  +\S", re.MULTILINE)
+
+
+# A panel's name is in italics; whatever else is not.
+ITALICS = re.compile(r"(?<![*\w])\*([^*`]+?)\*(?!\*)")
 
 
 class NoPlatform:
@@ -51,3 +56,18 @@ def test_a_decision_has_its_five_headings(decision: Path) -> None:
     assert re.match(rf"# {int(decision.stem.partition('-')[0])}\. \S", text), "a title with the number of the file"
     assert re.search(r"^Status: (accepted|superseded by .+), \w+ 20\d\d$", text, re.MULTILINE)
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == HEADINGS
+
+
+def panels() -> set[str]:
+    boards = (ROOT / "charts" / "mediabucket" / "dashboards").glob("*.json")
+    return {panel["title"] for board in boards for panel in json.loads(board.read_text())["panels"]}
+
+
+def test_runbooks_name_panels_that_there_are() -> None:
+    named = {
+        (runbook.name, " ".join(name.split()))
+        for runbook in (ROOT / "docs" / "runbooks").glob("*.md")
+        for name in ITALICS.findall(runbook.read_text().replace("**", ""))
+    }
+    assert len(named) > 10
+    assert [(runbook, name) for runbook, name in sorted(named) if name not in panels()] == []
