@@ -31,9 +31,10 @@ test: ## Run the tests on a real store and real databases
 	@$(BIN)/python scripts/document_server.py > /dev/null || [ $$? = 3 ]
 	@$(BIN)/pytest -q -n 3 --dist loadscope --no-loadscope-reorder -m "not kube" $(ARGS)
 
-kube-assets: ## Build the Kubernetes API server that tests need, once
+kube-assets: ## Build the Kubernetes API server that tests need, and fetch kinds of others, once
 	$(BOOTSTRAP) dev
 	@$(BIN)/python scripts/kube_assets.py || [ $$? = 3 ]
+	@$(BIN)/python scripts/monitoring_kinds.py > /dev/null || [ $$? = 3 ]
 
 test-kube: kube-assets ## Run the operator's tests on a real Kubernetes API server
 	@$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m kube $(ARGS)

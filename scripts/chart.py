@@ -119,8 +119,8 @@ class Rbac(Values):
     create: bool = True
     """Grant the operator what it needs."""
     namespaces: list[Name] = []
-    """The namespaces in which the operator may touch Secrets and workloads, beside its own; empty: all, also those that
-    are made later.
+    """The namespaces in which the operator may touch Secrets and workloads; empty: all, also those that are made later.
+    In the release's own namespace, unless it is among them, it may then only read Secrets: those of ObjectStores.
     """
     aggregate: bool = True
     """Let the cluster's roles view, edit and admin include MediaBuckets."""

@@ -65,7 +65,9 @@ def values(found: Values, path: str = "") -> Iterator[tuple[str, object, str]]:
     for name, field in type(found).model_fields.items():
         value, at = getattr(found, name), f"{path}{field.alias or name}"
         if isinstance(value, Values):
-            yield from values(value, f"{at}.")
+            told = list(values(value, f"{at}."))
+            # One whose values are all unset stands in values.yaml as a whole.
+            yield from told or [(at, {}, field.description or "")]
         elif value is not None:
             yield at, value, field.description or ""
 

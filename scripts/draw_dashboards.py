@@ -1,9 +1,15 @@
 """Draws what a dashboard shows, without Grafana: `python scripts/draw_dashboards.py PROMETHEUS_URL [MINUTES]`.
 
 Writes docs/images/<dashboard>.png from the last minutes of a Prometheus. Tests that watch real programs draw as well
-when DRAW_DASHBOARDS is set in the environment.
+when DRAW_DASHBOARDS is set in the environment:
+
+    DRAW_DASHBOARDS=1 .venv/bin/pytest tests/service/test_uploads_on_prometheus.py
+    DRAW_DASHBOARDS=1 .venv/bin/pytest -m kube tests/kube/test_operator_on_prometheus.py
+
+A picture holds the fingerprint of the dashboard that was drawn: a test tells when it is no longer the one there is.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -18,6 +24,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.transforms import Bbox
 
 mpl.use("agg")
 
@@ -26,16 +34,25 @@ BOARDS = ROOT / "charts" / "mediabucket" / "dashboards"
 IMAGES = ROOT / "docs" / "images"
 COLUMNS: Final = 24
 # Inches for each column and row of the grid; and how many pixels an inch has.
-SCALE: Final = (0.62, 0.26)
-DOTS: Final = 80
+SCALE: Final = (0.64, 0.3)
+DOTS: Final = 90
+# Rows of the grid that numbers, and all others, leave free below: for the legend, and for the axis above it.
+BELOW_NUMBERS: Final = 0.4
+BELOW: Final = 2.8
+# What a change of needs no new picture.
+NOT_DRAWN: Final = frozenset({"description", "links", "id"})
+# The text of a PNG in which the fingerprint is.
+FINGERPRINT: Final = "Dashboard"
 GRAFANA: Final = {"$namespace": ".*", "$bucket": ".*", "$__rate_interval": "15s"}
 COLORS: Final = {"red": "#c4162a", "orange": "#e0912f", "green": "#37872d", "blue": "#3274d9"}
 UNITS: Final = {"s": "s", "bytes": "B", "Bps": "B/s", "ops": "/s", "reqps": "/s"}
-# Longer names would push the numbers out of sight.
-NAME_LENGTH: Final = 28
-LEGEND_LENGTH: Final = 8
-# Times the highest value: room for the legend.
-HEADROOM: Final = 1.6
+# Times the highest value: no line at the edge, and room for the number of a bar.
+HEADROOM: Final = 1.12
+LEGEND_LINES: Final = 3
+# Columns of the grid that a name in a legend needs.
+LEGEND_WIDTH: Final = 4.0
+# How many of its characters have room in one.
+LETTERS: Final = 8
 TABLE_LENGTH: Final = 8
 
 Series: TypeAlias = list[dict[str, Any]]
@@ -52,13 +69,33 @@ class Drawn(NamedTuple):
     points: list[tuple[float, float]]
 
 
+class NothingToDraw(Exception):
+    """Panels have no data. The message says which, and what to do."""
+
+
 def drawing_is_asked() -> bool:
     return bool(os.environ.get("DRAW_DASHBOARDS"))
 
 
+def panels_of(board: str) -> list[Panel]:
+    found: list[Panel] = json.loads((BOARDS / f"{board}.json").read_text())["panels"]
+    return found
+
+
+def fingerprint(board: str) -> str:
+    """SHA-256 of all that is drawn of a dashboard."""
+    drawn = [{name: value for name, value in panel.items() if name not in NOT_DRAWN} for panel in panels_of(board)]
+    return hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()
+
+
 def draw(board: str, query: Query, seconds: float, directory: Path = IMAGES) -> None:
-    """Every panel at its place, with the data of the last seconds, as <directory>/<board>.png."""
-    panels = json.loads((BOARDS / f"{board}.json").read_text())["panels"]
+    """Every panel at its place, with the data of the last seconds, as <directory>/<board>.png.
+
+    Raises NothingToDraw, and writes nothing, when an expression yields no number.
+    """
+    panels = panels_of(board)
+    data = {panel["title"]: answers(panel, query, seconds) for panel in panels if panel["type"] != "row"}
+    _require_data(board, data)
     height = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels)
     figure = Figure(figsize=(COLUMNS * SCALE[0], height * SCALE[1]), dpi=DOTS)
     for panel in panels:
@@ -68,15 +105,25 @@ def draw(board: str, query: Query, seconds: float, directory: Path = IMAGES) -> 
         else:
             axes = figure.add_axes(_place(panel, height))
             axes.set_title(panel["title"], fontsize=8, loc="left", pad=3)
-            DRAWN[panel["type"]](axes, panel, answers(panel, query, seconds))
+            DRAWN[panel["type"]](axes, panel, [series for found in data[panel["title"]].values() for series in found])
     directory.mkdir(parents=True, exist_ok=True)
-    figure.savefig(directory / f"{board}.png")
+    figure.savefig(directory / f"{board}.png", metadata={FINGERPRINT: fingerprint(board)})
+
+
+def _require_data(board: str, data: Mapping[str, Mapping[str, list[Drawn]]]) -> None:
+    empty = [f"{title}: {text}" for title, found in data.items() for text, series in found.items() if not series]
+    if empty:
+        raise NothingToDraw(
+            f"{board}.png is left as it is: these yield no number in the time that was asked for. Let what they"
+            " measure happen within it.\n" + "\n".join(empty)
+        )
 
 
 def _place(panel: Panel, height: int) -> tuple[float, float, float, float]:
     """Left, bottom, width, height as shares of the picture; numbers need no room for axes."""
     place = panel["gridPos"]
-    beside, below = {"stat": (0.008, 0.4), "bargauge": (0.05, 1.8)}.get(panel["type"], (0.034, 1.8))
+    beside = {"stat": 0.008, "bargauge": 0.05, "table": 0.008}.get(panel["type"], 0.034)
+    below = {"stat": BELOW_NUMBERS, "bargauge": 1.2, "table": 0.2}.get(panel["type"], BELOW)
     return (
         place["x"] / COLUMNS + beside,
         1 - (place["y"] + place["h"] - below) / height,
@@ -85,17 +132,20 @@ def _place(panel: Panel, height: int) -> tuple[float, float, float, float]:
     )
 
 
-def answers(panel: Panel, query: Query, seconds: float) -> list[Drawn]:
-    """The name of each series, its labels, its points without those that are no number."""
+def answers(panel: Panel, query: Query, seconds: float) -> dict[str, list[Drawn]]:
+    """Each expression with its series, of which points that are no number are left out."""
+    return {target["expr"]: _series(target, query, seconds) for target in panel["targets"]}
+
+
+def _series(target: dict[str, Any], query: Query, seconds: float) -> list[Drawn]:
+    text = target["expr"].replace("$__range", f"{seconds:.0f}s")
+    for name, value in GRAFANA.items():
+        text = text.replace(name, value)
     found = []
-    for target in panel["targets"]:
-        text = target["expr"].replace("$__range", f"{seconds:.0f}s")
-        for name, value in GRAFANA.items():
-            text = text.replace(name, value)
-        for series in query(text, seconds):
-            points = [(float(at), float(value)) for at, value in series["values"]]
-            real = [(at, value) for at, value in points if math.isfinite(value)]
-            found.append(Drawn(named(target.get("legendFormat", ""), series["metric"]), series["metric"], real))
+    for series in query(text, seconds):
+        points = [(float(at), float(value)) for at, value in series["values"]]
+        real = [(at, value) for at, value in points if math.isfinite(value)]
+        found.append(Drawn(named(target.get("legendFormat", ""), series["metric"]), series["metric"], real))
     return [series for series in found if series.points]
 
 
@@ -103,7 +153,12 @@ def named(legend: str, labels: Mapping[str, str]) -> str:
     """The legend with the values of the labels that it mentions."""
     for label, value in labels.items():
         legend = legend.replace(f"{{{{{label}}}}}", value)
-    return legend if len(legend) <= NAME_LENGTH else f"…{legend[1 - NAME_LENGTH :]}"
+    return legend
+
+
+def shortened(name: str, length: int) -> str:
+    """The end of a name tells more than its beginning."""
+    return name if len(name) <= length else f"…{name[1 - length :]}"
 
 
 def readable(value: float, unit: str) -> str:
@@ -120,9 +175,6 @@ def _number(axes: Axes, panel: Panel, series: list[Drawn]) -> None:
     defaults = panel["fieldConfig"]["defaults"]
     axes.set_xticks([])
     axes.set_yticks([])
-    if not series:
-        _nothing(axes)
-        return
     value = series[0].points[-1][1]
     steps = defaults["thresholds"]["steps"]
     color = [step["color"] for step in steps if step["value"] is None or value >= step["value"]][-1]
@@ -132,48 +184,75 @@ def _number(axes: Axes, panel: Panel, series: list[Drawn]) -> None:
 
 
 def _lines(axes: Axes, panel: Panel, series: list[Drawn]) -> None:
-    axes.tick_params(labelsize=6)
-    if not series:
-        _nothing(axes)
-        return
     now = time.time()
     for name, _, points in series:
-        axes.plot([at - now for at, _ in points], [value for _, value in points], linewidth=1, label=name)
+        # A single point has no line.
+        marker = "." if len(points) == 1 else ""
+        axes.plot([at - now for at, _ in points], [value for _, value in points], marker=marker, lw=1, label=name)
     unit = panel["fieldConfig"]["defaults"]["unit"]
     axes.yaxis.set_major_formatter(lambda value, _: readable(value, unit))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0f} s")
+    axes.tick_params(labelsize=6)
     highest = [max(value for _, value in points) for _, _, points in series]
-    axes.set_ylim(0, HEADROOM * max(highest) or 1)
+    top = HEADROOM * max(highest) or 1
+    # What is zero all the time shall be seen, too.
+    axes.set_ylim(-0.03 * top, top)
     axes.grid(alpha=0.25)
     lines = sorted(zip(highest, axes.get_lines(), strict=True), key=lambda line: -line[0])
+    _legend(axes, [line for _, line in lines], panel["gridPos"]["w"])
+
+
+def _legend(axes: Axes, lines: list[Line2D], width: int) -> None:
+    """Below, as Grafana has it: no line is hidden. Of many the highest ones are named."""
+    columns = max(1, round(width / LEGEND_WIDTH))
+    room = columns * LEGEND_LINES
+    shown = lines if len(lines) <= room else lines[: room - 1]
+    if len(shown) < len(lines):
+        shown = [*shown, Line2D([], [], ls="", label=f"… and {len(lines) - len(shown)} more")]
+    for line in shown:
+        line.set_label(shortened(str(line.get_label()), width * LETTERS // columns))
     axes.legend(
-        handles=[line for _, line in lines[:LEGEND_LENGTH]], fontsize=5.5, loc="upper left", framealpha=0.6, ncols=2
+        handles=shown,
+        fontsize=6,
+        loc="upper left",
+        bbox_to_anchor=(0, -0.2),
+        ncols=columns,
+        frameon=False,
+        borderpad=0,
+        borderaxespad=0,
+        labelspacing=0.25,
+        columnspacing=1,
+        handlelength=1.2,
     )
 
 
 def _bars(axes: Axes, panel: Panel, series: list[Drawn]) -> None:
-    names = [target["legendFormat"] for target in panel["targets"]]
     values = {name: points[-1][1] for name, _, points in series}
-    axes.barh(names[::-1], [values.get(name, 0) for name in names[::-1]], color=COLORS["blue"])
+    names = [target["legendFormat"] for target in panel["targets"]][::-1]
+    bars = axes.barh(names, [values[name] for name in names], color=COLORS["blue"])
+    axes.bar_label(bars, fmt="%.0f", fontsize=7, padding=2)
+    axes.set_xlim(0, HEADROOM * max(values.values()) or 1)
     axes.tick_params(labelsize=6)
-    for place, name in enumerate(names[::-1]):
-        text = f"{values[name]:.0f}" if name in values else "no data yet"
-        axes.text(0, place, f" {text}", va="center", fontsize=7)
 
 
 def _table(axes: Axes, panel: Panel, series: list[Drawn]) -> None:
     axes.set_axis_off()
     columns = panel["transformations"][0]["options"]["include"]["names"]
-    rows = [[labels.get(column, "") for column in columns] for _, labels, _ in series][:TABLE_LENGTH]
-    if not rows:
-        _nothing(axes)
-        return
-    table = axes.table(cellText=rows, colLabels=columns, loc="upper left", cellLoc="left")
+    rows = sorted([labels.get(column, "") for column in columns] for _, labels, _ in series)
+    if len(rows) > TABLE_LENGTH:
+        more = f"… and {len(rows) - TABLE_LENGTH + 1} more"
+        rows = [*rows[: TABLE_LENGTH - 1], [more, *[""] * (len(columns) - 1)]]
+    line = 1 / (TABLE_LENGTH + 1)
+    share = line * (len(rows) + 1)
+    table = axes.table(
+        cellText=rows,
+        colLabels=columns,
+        bbox=Bbox.from_bounds(0, 1 - share, 1, share),
+        cellLoc="left",
+        edges="horizontal",
+    )
     table.auto_set_font_size(False)
-    table.set_fontsize(6)
-
-
-def _nothing(axes: Axes) -> None:
-    axes.text(0.5, 0.5, "no data yet", ha="center", va="center", fontsize=9, color="gray", transform=axes.transAxes)
+    table.set_fontsize(7)
 
 
 DRAWN: Final = {"stat": _number, "timeseries": _lines, "bargauge": _bars, "table": _table}
@@ -194,7 +273,10 @@ def query_of(url: str) -> Query:
 
 def main(url: str, minutes: str = "60") -> None:
     for file in sorted(BOARDS.glob("*.json")):
-        draw(file.stem, query_of(url), 60 * float(minutes))
+        try:
+            draw(file.stem, query_of(url), 60 * float(minutes))
+        except NothingToDraw as problem:
+            sys.exit(str(problem))
 
 
 if __name__ == "__main__":

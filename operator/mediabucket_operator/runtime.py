@@ -19,6 +19,7 @@ from mediabucket_operator.secret_watch import SecretVersions
 from mediabucket_operator.settings import OperatorSettings
 from mediabucket_operator.stores import RealStores
 from mediabucket_operator.visit import Environment
+from mediabucket_s3.answers import Answer
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class Runtime:
         self._loop = asyncio.get_running_loop()
         self._cluster = cluster
         self._settings = settings
-        environment = Environment(cluster, RealStores(pulse.progress), settings, cluster_id)
+        environment = Environment(cluster, RealStores(self._store_answered), settings, cluster_id)
         self.operator = Operator(environment, self.soon, pulse)
         self.dispatcher = Dispatcher(self.operator.visit, settings.workers)
         metrics.allow_workers(settings.workers)
@@ -67,6 +68,10 @@ class Runtime:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.to_thread(self._health.stop)
+
+    def _store_answered(self, answer: Answer) -> None:
+        self.pulse.progress()
+        metrics.store_answered(answer)
 
     def soon(self, reference: Reference, delay: float) -> None:
         """From any thread."""

@@ -1,6 +1,5 @@
 """What the operator asks of stores, as an interface: tests put a store in its place that fails wherever they want."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
@@ -9,6 +8,7 @@ from mediabucket_api.status import Capability
 from mediabucket_operator.canary import Canary
 from mediabucket_operator.probe import probe_store
 from mediabucket_s3.admin import BucketAdmin
+from mediabucket_s3.answers import AnswerListener, unheard
 from mediabucket_s3.identities import IdentityAdmin
 from mediabucket_s3.raw_requests import RawSender
 
@@ -30,21 +30,21 @@ class Stores(Protocol):
 
 
 class RealStores:
-    """Implements `Stores`. `progress` is called after each answer of a store: the visit is not stuck."""
+    """Implements `Stores`. `on_answer` is called after each answer of a store: the visit is not stuck."""
 
-    def __init__(self, progress: Callable[[], None] = lambda: None) -> None:
-        self._progress = progress
+    def __init__(self, on_answer: AnswerListener = unheard) -> None:
+        self._on_answer = on_answer
 
     def admin(self, connection: StoreConnection, bucket: str) -> BucketAdmin:
-        return BucketAdmin.connect(connection, bucket, on_answer=self._progress)
+        return BucketAdmin.connect(connection, bucket, on_answer=self._on_answer)
 
     def identities(self, connection: StoreConnection, endpoint: str | None) -> IdentityAdmin:
-        return IdentityAdmin.connect(connection, endpoint, on_answer=self._progress)
+        return IdentityAdmin.connect(connection, endpoint, on_answer=self._on_answer)
 
     def probe(
         self, connection: StoreConnection, bucket: str, iam_endpoint: str | None, now: datetime
     ) -> tuple[Capability, ...]:
-        return probe_store(connection, bucket=bucket, iam_endpoint=iam_endpoint, now=now, on_answer=self._progress)
+        return probe_store(connection, bucket=bucket, iam_endpoint=iam_endpoint, now=now, on_answer=self._on_answer)
 
     def walk_upload_path(self, connection: BucketConnection) -> None:
-        Canary(connection, RawSender(connection.store, self._progress)).walk()
+        Canary(connection, RawSender(connection.store, self._on_answer)).walk()

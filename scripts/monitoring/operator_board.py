@@ -124,6 +124,7 @@ def _conditions() -> list[Panel]:
 
 
 def _stores() -> list[Panel]:
+    requests = "mediabucket_operator_store_requests_total"
     return [
         rows_of(
             "What stores can do",
@@ -150,6 +151,30 @@ def _stores() -> list[Panel]:
             ),
             unit="short",
             width=6,
+        ),
+        lines(
+            "Requests to stores",
+            "By operation. Presigned ones are the canary's and the probe's.",
+            Query(total(per_second(requests, RATE, JOB), "operation"), "{{operation}}"),
+            unit="reqps",
+        ),
+        lines(
+            "What stores refuse",
+            "By operation and code. A probe is refused on purpose; what a bucket does not have yet is not found.",
+            Query(total(per_second(requests, RATE, JOB, 'code!="OK"'), "operation, code"), "{{operation}} {{code}}"),
+            unit="reqps",
+            runbook="store-unreachable",
+        ),
+        lines(
+            "Time of stores",
+            "All requests but 5 %, by operation and result: slow failures are time-outs, slow successes a slow store.",
+            Query(
+                quantile(
+                    0.95, "mediabucket_operator_store_request_duration_seconds", RATE, JOB, by="operation, result"
+                ),
+                "{{operation}} {{result}}",
+            ),
+            unit="s",
         ),
     ]
 

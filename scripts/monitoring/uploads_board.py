@@ -203,10 +203,10 @@ def _store() -> list[Panel]:
         ),
         lines(
             "Time of the store",
-            "All calls but 5 %, by operation.",
+            "All calls but 5 %, by operation and result: slow failures are time-outs, slow successes a slow store.",
             Query(
-                quantile(0.95, "mediabucket_store_request_duration_seconds", RATE, SHOWN, by="operation"),
-                "{{operation}}",
+                quantile(0.95, "mediabucket_store_request_duration_seconds", RATE, SHOWN, by="operation, result"),
+                "{{operation}} {{result}}",
             ),
             unit="s",
         ),

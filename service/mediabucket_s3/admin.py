@@ -9,6 +9,7 @@ from typing import Any, Self
 from mediabucket_api.connection import StoreConnection
 from mediabucket_api.constants import OWNER_MARKER_KEY
 from mediabucket_s3.addressing import require_addressable
+from mediabucket_s3.answers import AnswerListener
 from mediabucket_s3.connect import administration_client
 from mediabucket_s3.errors import (
     BucketMissing,
@@ -40,7 +41,7 @@ class BucketAdmin:
         self.bucket = bucket
 
     @classmethod
-    def connect(cls, connection: StoreConnection, bucket: str, on_answer: Callable[[], None] | None = None) -> Self:
+    def connect(cls, connection: StoreConnection, bucket: str, on_answer: AnswerListener | None = None) -> Self:
         """`on_answer` is called after each attempt of a call, answered or not.
 
         Raises NotVirtuallyAddressable for a bucket that the connection's addressing style cannot reach.

@@ -5,7 +5,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache, lru_cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from botocore.config import Config
 
 from mediabucket_api.connection import StoreConnection
 from mediabucket_s3.addressing import is_loopback
+from mediabucket_s3.answers import AnswerListener, tell_answers
 from mediabucket_s3.calls import CallWatcher, bound_calls, unwatched
 from mediabucket_s3.identity_answers import read_answer
 
@@ -58,7 +59,7 @@ def administration_client(
     connection: StoreConnection,
     *,
     read_timeout: float = ADMINISTRATION_READ_TIMEOUT_SECONDS,
-    on_answer: Callable[[], None] | None = None,
+    on_answer: AnswerListener | None = None,
 ) -> Any:
     """A boto3 S3 client for the internal endpoint; thread-safe, and the same for the same arguments.
 
@@ -69,7 +70,7 @@ def administration_client(
         return _administration_client(connection, "s3", read_timeout, on_answer)
 
 
-def identity_client(connection: StoreConnection, endpoint: str, on_answer: Callable[[], None] | None = None) -> Any:
+def identity_client(connection: StoreConnection, endpoint: str, on_answer: AnswerListener | None = None) -> Any:
     """A boto3 IAM client for this endpoint; thread-safe, and the same for the same arguments.
 
     `on_answer` is called after each attempt of a call, answered or not.
@@ -106,13 +107,12 @@ def _administration_client(
     connection: StoreConnection,
     service: str,
     read_timeout: float,
-    on_answer: Callable[[], None] | None,
+    on_answer: AnswerListener | None,
 ) -> Any:
     config = Config(max_pool_connections=ADMINISTRATION_CONNECTIONS, **_options(connection, read_timeout))
     client = _administration_session().client(service, config=config, **_identity(connection))
     if on_answer is not None:
-        # After each attempt, answered or not: whoever waits for one that is never answered is not stuck.
-        client.meta.events.register("needs-retry", lambda **_: on_answer())
+        tell_answers(client, on_answer)
     # No client of S3 ever emits it.
     client.meta.events.register("before-parse.iam", read_answer)
     return client

@@ -1,13 +1,16 @@
 """The code of a failed call as a label: few values, whatever a store answers."""
 
 import asyncio
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from mediabucket_s3.errors import ERROR_CODES, TRANSPORT_FAILURES
 
+# The label of a call that did not fail.
+ANSWERED: Final = "OK"
 OTHER: Final = "Other"
 CANCELLED: Final = "Cancelled"
 # Answers without a body, to HEAD above all, have their status for a code.
@@ -21,8 +24,16 @@ def failure_code(error: BaseException) -> str:
     `Cancelled`: whoever called did not wait for the answer.
     """
     if isinstance(error, ClientError):
-        code = str(error.response.get("Error", {}).get("Code"))
-        return code if code in _KNOWN else OTHER
+        return answered_code(error.response)
     if isinstance(error, asyncio.CancelledError):
         return CANCELLED
     return type(error).__name__ if isinstance(error, (BotoCoreError, *TRANSPORT_FAILURES)) else OTHER
+
+
+def answered_code(parsed: Mapping[str, Any]) -> str:
+    """S3's code of an answer that is an error, as botocore has parsed it."""
+    return known_code(str(parsed.get("Error", {}).get("Code")))
+
+
+def known_code(code: str) -> str:
+    return code if code in _KNOWN else OTHER

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from mediabucket_api.connection import StoreConnection
 from mediabucket_api.constants import PENDING_PREFIX, UPLOADS_PREFIX
+from mediabucket_s3.answers import AnswerListener
 from mediabucket_s3.connect import identity_client
 from mediabucket_s3.errors import (
     IdentityExists,
@@ -61,7 +62,7 @@ class IdentityAdmin:
 
     @classmethod
     def connect(
-        cls, connection: StoreConnection, endpoint: str | None = None, on_answer: Callable[[], None] | None = None
+        cls, connection: StoreConnection, endpoint: str | None = None, on_answer: AnswerListener | None = None
     ) -> Self:
         """`endpoint` is that of IAM, if it is not the store's. `on_answer` is called after each attempt of a call."""
         return cls(identity_client(connection, endpoint or iam_endpoint_of(connection.endpoint), on_answer))

@@ -2,14 +2,17 @@
 
 import re
 import ssl
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 import urllib3
 
 from mediabucket_api.connection import StoreConnection
+from mediabucket_s3.answers import Answer, AnswerListener, unheard
 from mediabucket_s3.errors import StoreUnavailable
+from mediabucket_s3.failure_codes import ANSWERED, known_code
 from mediabucket_s3.presign import PresignedRequest
 
 CONNECT_TIMEOUT_SECONDS: Final = 3.0
@@ -48,8 +51,8 @@ class RawSender:
     `on_answer` is called after each request, answered or not.
     """
 
-    def __init__(self, connection: StoreConnection, on_answer: Callable[[], None] | None = None) -> None:
-        self._on_answer = on_answer or (lambda: None)
+    def __init__(self, connection: StoreConnection, on_answer: AnswerListener | None = None) -> None:
+        self._on_answer = unheard if on_answer is None else on_answer
         context = ssl.create_default_context(cadata=connection.ca_bundle) if connection.ca_bundle else None
         self._pool = urllib3.PoolManager(num_pools=_POOLS, retries=False, ssl_context=context)
 
@@ -75,11 +78,16 @@ class RawSender:
 
     def _send(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> RawResponse:
         timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=READ_TIMEOUT_SECONDS)
+        operation, sent_at = f"presigned {method}", time.perf_counter()
         try:
             answer = self._pool.request(method, url, body=body, headers=headers, timeout=timeout, redirect=False)
         except urllib3.exceptions.HTTPError as error:
+            code = type(error).__name__
+            self._on_answer(Answer(operation, code, time.perf_counter() - sent_at))
             # Not the error's own text: it holds the URL.
-            raise StoreUnavailable(f"presigned {method}", type(error).__name__) from None
-        finally:
-            self._on_answer()
-        return RawResponse(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.data)
+            raise StoreUnavailable(operation, code) from None
+        names = {name.lower(): value for name, value in answer.headers.items()}
+        response = RawResponse(answer.status, names, answer.data)
+        code = ANSWERED if response.ok else known_code(response.code or str(response.status))
+        self._on_answer(Answer(operation, code, time.perf_counter() - sent_at))
+        return response

@@ -50,7 +50,7 @@ def test_examples_load(path: Path) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert [path.stem for path in EXAMPLES] == ["aws-irsa", "aws", "chat-media", "seaweedfs"]
+    assert [path.stem for path in EXAMPLES] == ["aliyun-oss", "aws-irsa", "aws", "ceph", "chat-media", "seaweedfs"]
 
 
 def test_the_default_example_changes_no_default_but_origins() -> None:

@@ -11,6 +11,7 @@ import dashboards
 import pytest
 import yaml
 from monitoring.alert import RUNBOOKS_URL
+from watched_expressions import of_dashboard, series_of_choice
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "mediabucket"
@@ -66,6 +67,16 @@ def test_the_viewer_chooses_source_namespace_and_bucket(name: str) -> None:
     used = set(re.findall(r"\$(\w+)", json.dumps(panels(name))))
     assert {"namespace", "bucket"} <= used
     assert used <= {"namespace", "bucket", "__rate_interval", "__range"}
+
+
+def test_choices_of_the_viewer_are_asked_for_as_panels_are() -> None:
+    """Tests with a real Prometheus find an empty list of choices by that."""
+    assert 'up{job="mediabucket",namespace=~".*",mediabucket!=""}' in of_dashboard("uploads")
+    choices = [expression for expression in of_dashboard("operator") if expression.endswith('!=""}')]
+    assert len(choices) == 2
+    assert choices[-1].endswith('type="Ready",namespace=~".*",name!=""}')
+    with pytest.raises(AssertionError, match="is not label_values"):
+        series_of_choice("label_values(namespace)")
 
 
 @pytest.mark.parametrize("name", BOARDS)

@@ -126,6 +126,14 @@ def test_each_value_is_used_by_a_template() -> None:
     assert [path for path in used if not any(f"{leaf}.".startswith(f"{path}.") for leaf in paths)] == []
 
 
+def test_each_value_is_in_the_reference() -> None:
+    rows = set(re.findall(r"^\| `([\w.]+)` \|", (CHART / "README.md").read_text(), re.MULTILINE))
+    assert len(rows) > 40
+    # What is in an amount of resources is the user's.
+    paths = [re.sub(r"^(resources\.\w+)\..*", r"\1", path) for path in leaves(defaults())]
+    assert [path for path in paths if path not in rows] == []
+
+
 def test_the_whole_set_of_values_leaves_none_out() -> None:
     values = yaml.safe_load(EVERYTHING.read_text())
     expected, found = leaves(defaults(), maps_of_users()), leaves(values, maps_of_users())

@@ -1,5 +1,8 @@
 """The chart on a real API server: installed, upgraded, uninstalled, and what survives."""
 
+import json
+import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -7,23 +10,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
+import monitoring_kinds
 import pytest
 import yaml
+from go_tools import AssetsMissing
 from kube_cluster import KubeCluster
 from kube_platform import helm
-from operator_process import OPERATOR_NAMESPACE, media_bucket, namespace
+from operator_process import OPERATOR_NAMESPACE, eventually, media_bucket, namespace
 
 CHART = Path(__file__).resolve().parents[2] / "charts" / "mediabucket"
 DEPLOYMENT = "mediabucket-operator"
 # As chart-testing finds them: https://github.com/helm/chart-testing
 VARIANTS = sorted((CHART / "ci").glob("*-values.yaml"))
-MONITORING_KINDS = (
-    ("PodMonitor", "podmonitors"),
-    ("ServiceMonitor", "servicemonitors"),
-    ("PrometheusRule", "prometheusrules"),
-)
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +68,40 @@ def test_install_upgrade_uninstall_and_install_again(kube: KubeCluster) -> None:
     assert kube.get("mb", "media", "team")
 
 
+def test_an_upgrade_brings_what_older_kinds_lack_and_keeps_media_buckets(kube: KubeCluster, tmp_path: Path) -> None:
+    older = Path(shutil.copytree(CHART, tmp_path / "older"))
+    without_drift_policy(older / "templates" / "crd-mediabuckets.yaml")
+    release(kube, "upgrade", str(older), "--install")
+    kube.apply(namespace("shop"))
+    # The API server takes a moment until it serves a kind as it was last written.
+    eventually(lambda: not knows_drift_policy(kube))
+    kube.apply(media_bucket("photos", "shop", "store"))
+    before = kube.get("mb", "photos", "shop")
+    assert "driftPolicy" not in before["spec"]
+
+    release(kube, "upgrade", str(CHART), "--install")
+    eventually(lambda: knows_drift_policy(kube))
+    kube.kubectl("patch", "mb", "photos", "-n", "shop", "--type=merge", "-p", '{"spec": {"driftPolicy": "Warn"}}')
+    after = kube.get("mb", "photos", "shop")
+    assert after["spec"]["driftPolicy"] == "Warn"
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+
+
+def knows_drift_policy(kube: KubeCluster) -> bool:
+    """Whether the API server fills in the default."""
+    example = media_bucket("example", "shop", "store")
+    told = kube.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=example)
+    return "driftPolicy" in json.loads(told)["spec"]
+
+
+def without_drift_policy(template: Path) -> None:
+    """Takes the field out of the kind, with all that belongs to it."""
+    text = template.read_text()
+    shortened, times = re.subn(r"^( +)driftPolicy:\n(?:\1 .*\n)+", "", text, flags=re.MULTILINE)
+    assert times == 1
+    template.write_text(shortened)
+
+
 def test_a_value_that_nobody_knows_is_refused(kube: KubeCluster) -> None:
     with pytest.raises(AssertionError, match="additional properties 'replicas' not allowed"):
         helm(kube, "install", "other", str(CHART), "-n", OPERATOR_NAMESPACE, "--set", "replicas=2")
@@ -76,32 +109,45 @@ def test_a_value_that_nobody_knows_is_refused(kube: KubeCluster) -> None:
 
 @pytest.fixture(scope="module")
 def prepared(kube: KubeCluster) -> KubeCluster:
-    """With the namespaces that values name, and kinds of the Prometheus operator that take any spec."""
-    kube.apply(namespace("chat"), namespace("shop"), *(any_kind(*names) for names in MONITORING_KINDS))
-    for _, plural in MONITORING_KINDS:
-        kube.kubectl("wait", "--for=condition=Established", f"crd/{plural}.monitoring.coreos.com", "--timeout=30s")
+    """With the namespaces that values name, and the kinds of the Prometheus operator."""
+    try:
+        files = [monitoring_kinds.find() / name for name in monitoring_kinds.FILES]
+    except AssetsMissing as missing:
+        pytest.skip(str(missing))
+    kube.apply(namespace("chat"), namespace("shop"))
+    for file in files:
+        applied = kube.kubectl("apply", "--server-side", "-f", str(file), "-o", "name").strip()
+        kube.kubectl("wait", "--for=condition=Established", applied, "--timeout=30s")
     return kube
-
-
-def any_kind(kind: str, plural: str) -> dict[str, Any]:
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    names = {"kind": kind, "plural": plural, "singular": kind.lower()}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.monitoring.coreos.com"},
-        "spec": {"group": "monitoring.coreos.com", "scope": "Namespaced", "names": names, "versions": [version]},
-    }
 
 
 @pytest.mark.parametrize("values", VARIANTS, ids=lambda file: str(file.stem))
 def test_the_api_server_accepts_every_variant(prepared: KubeCluster, values: Path, tmp_path: Path) -> None:
     rendered = tmp_path / "rendered.yaml"
     rendered.write_text(release(prepared, "template", str(CHART), f"--values={values}"))
-    told = prepared.kubectl("apply", "--dry-run=server", "-f", str(rendered))
+    told = prepared.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", str(rendered))
     documents = [document for document in yaml.safe_load_all(rendered.read_text()) if document]
     assert told.count("(server dry run)") == len(documents) >= 3
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "path"),
+    [
+        ("honorLabels:", "honourLabels:", "spec.podMetricsEndpoints[0].honourLabels"),
+        ("targetLabel:", "targetLable:", "spec.endpoints[0].relabelings[0].targetLable"),
+        ("expr:", "exrp:", "spec.groups[0].rules[0].exrp"),
+    ],
+    ids=["PodMonitor", "ServiceMonitor", "PrometheusRule"],
+)
+def test_a_slip_in_a_monitor_would_be_refused(prepared: KubeCluster, right: str, wrong: str, path: str) -> None:
+    values = CHART / "ci" / "monitored-values.yaml"
+    text = release(prepared, "template", str(CHART), f"--values={values}")
+    assert right in text
+    told = prepared.try_kubectl(
+        "apply", "--dry-run=server", "--validate=strict", "-f", "-", stdin=text.replace(right, wrong)
+    )
+    assert told.returncode != 0
+    assert path in told.stderr
 
 
 def test_helms_test_notices_an_operator_that_does_not_answer(prepared: KubeCluster, closed_port: int) -> None:

@@ -11,6 +11,8 @@ from mediabucket_cli.embedded.ports import LOOPBACK
 CONDITION = "mediabucket_condition"
 AGE = "mediabucket_operator_credential_age_seconds"
 PROBES = "mediabucket_operator_probe_runs_total"
+REQUESTS = "mediabucket_operator_store_requests_total"
+REQUEST_SECONDS = "mediabucket_operator_store_request_duration_seconds_count"
 WATCHED = {
     "/apis/mediabucket.dev/v1alpha1/mediabuckets",
     "/apis/mediabucket.dev/v1alpha1/objectstores",
@@ -57,6 +59,8 @@ def test_a_store_is_told_with_its_probe_and_goes(platform: Platform) -> None:
     )
     assert found.of(CONDITION, **reachable, name="nowhere", status="True") == 0
     assert found.of(PROBES, store="nowhere", result="failure") >= 1
+    assert found.of(REQUESTS, operation="HeadBucket", code="EndpointConnectionError") >= 1
+    assert found.of(REQUEST_SECONDS, operation="HeadBucket", result="failed") >= 1
     platform.kube.kubectl("delete", "ostore/nowhere", "--wait=true")
     eventually_told(address(platform), lambda found: "nowhere" not in found.text)
 
@@ -65,6 +69,9 @@ def test_a_store_is_told_with_its_probe_and_goes(platform: Platform) -> None:
     well = eventually_told(address(platform), lambda found: found.has(PROBES, store="store"))
     assert well.of(PROBES, store="store", result="success") >= 1
     assert well.of("mediabucket_operator_store_capability", store="store", verdict="Enforced") > 5
+    for operation in ("CreateBucket", "CreateUser", "presigned PUT"):
+        assert well.of(REQUESTS, operation=operation, code="OK") >= 1
+        assert well.of(REQUEST_SECONDS, operation=operation) == well.of(REQUESTS, operation=operation)
 
 
 def test_what_is_told_is_known_to_dashboards_and_holds_no_secret(platform: Platform, team: str) -> None:

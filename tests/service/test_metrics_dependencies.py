@@ -53,6 +53,9 @@ async def test_each_call_of_the_store_is_counted_once_with_its_code(platform: Pl
     assert calls(after, code="404") == {"HeadObject": 1}
     for operation, count in calls(after).items():
         assert after.of(f"{SECONDS}_count", operation=operation) == count
+    assert after.of(f"{SECONDS}_count", operation="HeadObject", result="failed") == 1
+    assert after.of(f"{SECONDS}_count", operation="HeadObject", result="ok") == 2
+    assert after.labels(f"{SECONDS}_count", "result") == {"ok", "failed"}
     assert 0 < after.of(f"{SECONDS}_sum") < 10
 
 

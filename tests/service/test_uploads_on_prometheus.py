@@ -5,9 +5,12 @@ running `mediabucket dev`, and one that does not reach its store.
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +33,11 @@ from mediabucket_service.database import Database
 OFTEN = {"MEDIABUCKET_REAPER_INTERVAL_SECONDS": "1", "MEDIABUCKET_WEBHOOK_INTERVAL_SECONDS": "0.2"}
 STALE = "UPDATE media_files SET expires_at = now() - interval '1 second' WHERE media_id = %(id)s"
 SECONDS = 45
-DRAWN_SECONDS = 60
+DRAWN_SECONDS = 90
+PAUSE_SECONDS = 0.2
+# Failures are one in a hundred or fewer.
+DRAWN_PAUSE_SECONDS = 8
+LUCKY_USERS = 16
 LARGE = 64 * 1024**2
 
 
@@ -48,28 +55,45 @@ class Served:
 
 @asynccontextmanager
 async def load(ready: dict[str, Any], broken: RealService) -> AsyncIterator[None]:
-    """Users who come and go until the block ends."""
+    """Users who come and go until the block ends. For a picture most of them are lucky."""
+    async with (
+        httpx.AsyncClient(base_url=ready["api_url"], timeout=30) as http,
+        Database(ready["database_url"], pool_size=1, timeout_seconds=10) as database,
+        broken.client() as broken_http,
+    ):
+        served = Served(http, database, ready["jwt_secret"])
+        lucky, pause = (LUCKY_USERS, DRAWN_PAUSE_SECONDS) if drawing_is_asked() else (0, PAUSE_SECONDS)
+        users = [
+            for_ever(lambda number: everything_once(served, broken.user(broken_http), number), pause),
+            *(for_ever(partial(one_upload, served.user(f"bob-{user}")), 0) for user in range(lucky)),
+        ]
+        tasks = [asyncio.create_task(user) for user in users]
+        try:
+            yield
+            assert [task.exception() for task in tasks if task.done()] == []
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def forever() -> None:
-        async with (
-            httpx.AsyncClient(base_url=ready["api_url"], timeout=30) as http,
-            Database(ready["database_url"], pool_size=1, timeout_seconds=10) as database,
-            broken.client() as broken_http,
-        ):
-            served = Served(http, database, ready["jwt_secret"])
-            number = 0
-            while True:
-                number += 1
-                await everything_once(served, broken.user(broken_http), number)
-                await asyncio.sleep(0.2)
 
-    task = asyncio.create_task(forever())
-    try:
-        yield
-        assert not task.done(), task.exception()
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+async def for_ever(once: Callable[[int], Awaitable[None]], pause: float) -> None:
+    for number in count(1):
+        await once(number)
+        await asyncio.sleep(pause)
+
+
+async def one_upload(user: UploadClient, number: int) -> None:
+    """As it goes nearly always: a user takes a while, and now and then uploads a file again, or removes one."""
+    kind = ("image/png", "image/jpeg", "video/mp4")[number % 3]
+    file = File(os.urandom(random.randint(10_000, 300_000)), mime_type=kind)
+    ticket = await user.begin(file)
+    await asyncio.sleep(random.uniform(0, 1))
+    assert (await user.confirm(ticket["media_id"])).status_code == 200
+    if number % 5 == 0:
+        assert (await user.initiate(file)).json()["exists"] is True
+    if number % 9 == 0:
+        assert (await user.delete(ticket["media_id"])).status_code == 204
 
 
 async def everything_once(served: Served, unlucky: UploadClient, number: int) -> None:

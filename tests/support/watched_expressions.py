@@ -16,13 +16,23 @@ RULES = CHART / "alerts" / "rules.yaml"
 GRAFANA = {"$namespace": ".*", "$bucket": ".*", "$__rate_interval": "15s", "$__range": "2m"}
 # Braces within a quoted value end no selector.
 SELECTOR = re.compile(r'[a-zA-Z_:][a-zA-Z0-9_:]*\{(?:"[^"]*"|[^"}])*\}')
+LABEL_VALUES = re.compile(r"label_values\((?P<selector>.+)\}, (?P<label>\w+)\)")
 Query = Callable[[str], list[dict[str, Any]]]
 
 
 def of_dashboard(name: str) -> list[str]:
-    """What the panels of charts/mediabucket/dashboards/<name>.json ask."""
-    panels = json.loads((CHART / "dashboards" / f"{name}.json").read_text())["panels"]
-    return [substituted(target["expr"]) for panel in panels for target in panel.get("targets", [])]
+    """What the panels and the variables of charts/mediabucket/dashboards/<name>.json ask."""
+    board = json.loads((CHART / "dashboards" / f"{name}.json").read_text())
+    asked = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+    choices = [variable["query"] for variable in board["templating"]["list"] if variable["type"] == "query"]
+    return [substituted(expression) for expression in [*asked, *map(series_of_choice, choices)]]
+
+
+def series_of_choice(query: str) -> str:
+    """The series from which a variable of Grafana's takes its values: those that have the label."""
+    found = LABEL_VALUES.fullmatch(query)
+    assert found is not None, f"{query} is not label_values(selector{{...}}, label)"
+    return f'{found["selector"]},{found["label"]}!=""}}'
 
 
 def of_rules(groups: Iterable[Group]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ from mediabucket_api.connection import StoreConnection
 from mediabucket_api.status import CapabilityVerdict
 from mediabucket_s3.addressing import bucket_address
 from mediabucket_s3.admin import BucketAdmin
+from mediabucket_s3.answers import AnswerListener
 from mediabucket_s3.errors import BucketMissing, BucketTaken, NotImplementedByStore, S3Error
 from mediabucket_s3.identities import IdentityAdmin
 from mediabucket_s3.presign import PresignedRequest, Presigner
@@ -53,7 +54,7 @@ class Laboratory:
         connection: StoreConnection,
         bucket: str,
         iam_endpoint: str | None,
-        on_answer: Callable[[], None] | None = None,
+        on_answer: AnswerListener | None = None,
     ) -> None:
         # Signed for the endpoint that this program reaches: the public one may be beyond its network.
         connection = connection.model_copy(update={"public_endpoint": connection.endpoint})

@@ -10,6 +10,7 @@ from mediabucket_api.connection import StoreConnection
 from mediabucket_api.status import Capability
 from mediabucket_operator.probe import configuration, identity, uploads
 from mediabucket_operator.probe.laboratory import Finding, Laboratory, unsupported
+from mediabucket_s3.answers import AnswerListener
 from mediabucket_s3.errors import NotImplementedByStore, S3Error, StoreUnavailable, Throttled
 
 Trial = Callable[[Laboratory], Finding]
@@ -52,7 +53,7 @@ def probe_store(
     iam_endpoint: str | None,
     now: datetime,
     on_trial: Callable[[CapabilityName], None] = lambda _name: None,
-    on_answer: Callable[[], None] | None = None,
+    on_answer: AnswerListener | None = None,
 ) -> tuple[Capability, ...]:
     """What the store does, by trying it in `bucket`, which is made and removed. `on_trial` is told what comes next,
     `on_answer` is called after each request.

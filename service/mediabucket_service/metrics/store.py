@@ -7,10 +7,11 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from mediabucket_s3.failure_codes import failure_code
+from mediabucket_s3.failure_codes import ANSWERED, failure_code
 from mediabucket_service.metrics.children import LATENCY_BUCKETS, Children
 
-ANSWERED: Final = "OK"
+OK: Final = "ok"
+FAILED: Final = "failed"
 
 
 class StoreMetrics:
@@ -28,8 +29,8 @@ class StoreMetrics:
         self._seconds = Children(
             Histogram(
                 "mediabucket_store_request_duration_seconds",
-                "Time until the store had answered a call, with all attempts",
-                ("operation",),
+                "Time until the store had answered a call, with all attempts, by whether the answer was an error",
+                ("operation", "result"),
                 buckets=LATENCY_BUCKETS,
                 registry=registry,
             ).labels
@@ -46,5 +47,5 @@ class StoreMetrics:
             code = failure_code(error)
             raise
         finally:
-            self._seconds[operation,].observe(time.perf_counter() - started)
+            self._seconds[operation, OK if code == ANSWERED else FAILED].observe(time.perf_counter() - started)
             self._requests[operation, code].inc()
