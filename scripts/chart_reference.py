@@ -21,6 +21,8 @@ helm install mediabucket charts/mediabucket -n mediabucket-system --create-names
 helm test mediabucket -n mediabucket-system      # the operator answers, its watches and workers are alive
 ```
 
+The images must be where the nodes can fetch them: [how to build and push them](../../docs/operations.md#images).
+
 What `helm install` prints are the next three commands: keys for a store, an ObjectStore and a MediaBucket, and how to
 watch it. There is [one replica](../../docs/adr/0001-one-operator-replica.md) of the operator and no budget for its
 disruption: one would keep its node from being drained. While it is away upload services go on. Those have two replicas

@@ -20,6 +20,7 @@ from mediabucket_operator.resource_metrics import ResourceStates
 from mediabucket_operator.settings import OperatorSettings
 from mediabucket_operator.visit import Environment
 from mediabucket_operator.watched_session import watch_opened
+from mediabucket_s3.answers import Answer
 
 NAMESPACE = "mediabucket-system"
 MEDIA = Reference(MEDIA_BUCKET_KIND, "team", "media")
@@ -228,6 +229,19 @@ def test_a_status_of_another_program_breaks_nothing(status: Any) -> None:
     states = States()
     states.resources.note(MEDIA_BUCKET_KIND, {"metadata": {"name": "media", "namespace": "team"}, "status": status})
     assert states.told.names() == {CONDITION, CAPABILITY, AGE}
+
+
+def test_requests_to_stores_are_told_by_operation_with_code_and_result() -> None:
+    requests = "mediabucket_operator_store_requests_total"
+    seconds = "mediabucket_operator_store_request_duration_seconds"
+    for code, took in (("OK", 0.02), ("SlowDown", 9), ("AccessDenied", 0.01)):
+        metrics.store_answered(Answer("TestedOnce", code, took))
+    assert {told().of(requests, operation="TestedOnce", code=code) for code in ("OK", "SlowDown", "AccessDenied")} == {
+        1
+    }
+    assert told().of(f"{seconds}_count", operation="TestedOnce", result="ok") == 1
+    assert told().of(f"{seconds}_count", operation="TestedOnce", result="failed") == 2
+    assert told().of(f"{seconds}_sum", operation="TestedOnce", result="failed") > 9
 
 
 def test_a_store_that_is_gone_takes_its_probes_along() -> None:
