@@ -24,7 +24,10 @@ UNMARKED = {
         "make demo": "tests the whole repository",
         ".venv/bin/pytest": "tests that need a cluster",
     },
-    "docs/operations.md": {".venv/bin/python -m mediabucket_service": PLACEHOLDERS},
+    "docs/operations.md": {
+        "registry=registry.example.com": "needs a container engine and a registry",
+        ".venv/bin/python -m mediabucket_service": PLACEHOLDERS,
+    },
     "docs/python-client.md": {"pip install": "installs packages"},
     "service/mediabucket_service/web/client/README.md": {
         "import { createClient }": PLACEHOLDERS,
