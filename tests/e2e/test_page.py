@@ -1,19 +1,31 @@
 """The page at `/` as a person uses it in a real Chromium; the store is of another origin."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from browser import Browser, Page
-from page_platform import PagePlatform, colours, contrast, film, media_of, open_page, pictures, plan
+from page_platform import (
+    MEBIBYTE,
+    STATES,
+    PagePlatform,
+    arrived_parts,
+    colours,
+    contrast,
+    film,
+    media_of,
+    open_page,
+    pictures,
+    plan,
+    settled,
+    slow_down,
+    tab_to,
+)
 
 pytestmark = pytest.mark.browser
 
-MEBIBYTE = 1024**2
-STATES = "[...document.querySelectorAll('#uploads .state')].map((state) => state.textContent)"
 # What a drop brings: https://html.spec.whatwg.org/multipage/dnd.html
 DROP = """(() => {
     const transfer = new DataTransfer();
@@ -42,25 +54,12 @@ POLLED = """(async () => {
     await poll.run();
     return [seen, asked];
 })()"""
+# The numbers of the parts that this page has sent since it was loaded.
+SENT_PARTS = """performance.getEntriesByType('resource')
+    .map(({ name }) => Number(new URL(name).searchParams.get('partNumber'))).filter(Boolean)"""
 DRAWN = Path(__file__).parents[2] / "docs" / "images"
 READ = ["body", "header p", "a", ".upload .state", ".upload button", "#send", "#problem", "span.thumbnail"]
 CONTROLS = ("button", "textbox", "progressbar", "list", "link", "image")
-
-
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagePlatform]:
-    with PagePlatform.start(tmp_path_factory.mktemp("page")) as running:
-        yield running
-
-
-def slow_down(page: Page, megabytes: float, *, offline: bool = False) -> None:
-    page.call("Network.enable")
-    speed = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": megabytes * MEBIBYTE}
-    page.call("Network.emulateNetworkConditions", offline=offline, **speed)
-
-
-def settled(page: Page, *states: str) -> None:
-    page.wait_for(f"JSON.stringify({STATES}) === JSON.stringify({list(states)!r})")
 
 
 def press(page: Page, name: str) -> None:
@@ -119,6 +118,31 @@ def test_a_paused_upload_goes_on_and_sends_only_what_is_missing(
     assert [(one["media_id"], one["status"]) for one in media_of(platform, "pause")] == [
         (media["media_id"], "completed")
     ]
+
+
+def test_after_a_reload_the_same_file_goes_on_where_it_was(
+    browser: Browser, platform: PagePlatform, tmp_path: Path
+) -> None:
+    file = film(tmp_path, 40 * MEBIBYTE)
+    with platform.manifest(uploads={"multipart": {"minBytes": 5 * MEBIBYTE, "partBytes": 5 * MEBIBYTE}}):
+        page = open_page(browser, platform, "reload")
+        slow_down(page, 4)
+        page.choose_file("#files", file)
+        page.wait_for("document.querySelector('.upload progress')?.value > 0.5")
+        [begun] = media_of(platform, "reload")
+        page.loads("Page.reload")
+        arrived = arrived_parts(platform, "reload", begun["media_id"])
+        assert 0 < len(arrived) < 8
+        assert page.evaluate(STATES) == []
+        slow_down(page, 100)
+        page.choose_file("#files", file)
+        settled(page, "uploaded")
+    [media] = media_of(platform, "reload")
+    assert (media["media_id"], media["status"]) == (begun["media_id"], "completed")
+    sent = page.evaluate(SENT_PARTS)
+    assert sent
+    assert arrived.isdisjoint(sent), "what had arrived is not sent again"
+    assert httpx.get(media["url"]).content == file.read_bytes()
 
 
 def test_a_lost_network_is_told_and_its_return_is_enough(
@@ -204,30 +228,18 @@ def test_what_is_polled_is_told_once_and_taken_back(browser: Browser, platform: 
 def test_the_whole_story_by_keyboard(browser: Browser, platform: PagePlatform, tmp_path: Path) -> None:
     page = open_page(browser, platform, "keyboard")
     page.call("Page.setInterceptFileChooserDialog", enabled=True)
-    tab_to(page, "files")
+    tab_to(page, "#files")
     page.press(" ", " ")
     page.wait_for("true")
     [chooser] = page.events("Page.fileChooserOpened")
     [picture] = pictures(tmp_path, 1)
     page.call("DOM.setFileInputFiles", files=[str(picture)], backendNodeId=chooser["backendNodeId"])
     settled(page, "uploaded")
-    tab_to(page, "content")
+    tab_to(page, "#content")
     page.call("Input.insertText", text="by keyboard")
     page.press("Enter", "\r")
     page.wait_for("document.querySelector('#messages li')?.innerText.includes('keyboard: by keyboard')")
     assert page.evaluate("document.querySelector('#messages img') !== null")
-
-
-def tab_to(page: Page, wanted: str) -> None:
-    for _ in range(20):
-        if page.evaluate("document.activeElement.id") == wanted:
-            outline: str = page.evaluate(
-                "getComputedStyle(document.activeElement.closest('#drop') ?? document.activeElement).outlineStyle"
-            )
-            assert outline == "solid", "one sees where one is"
-            return
-        page.press("Tab")
-    raise AssertionError(f"no Tab reaches {wanted}")
 
 
 def test_every_control_has_a_name(browser: Browser, platform: PagePlatform, tmp_path: Path) -> None:
