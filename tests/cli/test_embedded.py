@@ -82,8 +82,11 @@ def test_a_database_that_exists_is_not_created_again(postgres: Postgres) -> None
 def test_a_server_that_cannot_start_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
     Postgres.start(tmp_path, durable=False).stop()
     (tmp_path / "data" / "PG_VERSION").write_text("9.6\n")
-    with pytest.raises(ServerFailed, match=r"PostgreSQL stopped with exit status 1(?s:.*)initialized by PostgreSQL"):
+    with pytest.raises(
+        ServerFailed, match=r"PostgreSQL stopped with exit status 1(?s:.*)initialized by PostgreSQL"
+    ) as told:
         Postgres.start(tmp_path)
+    assert str(told.value).endswith("\nMend what it complains of there, then run the command again.")
 
 
 def test_secrets_are_for_their_owner_only(seaweedfs: SeaweedFS, postgres: Postgres) -> None:
