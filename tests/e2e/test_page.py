@@ -14,6 +14,7 @@ from page_platform import (
     arrived_parts,
     colours,
     contrast,
+    drop,
     film,
     media_of,
     open_page,
@@ -26,12 +27,6 @@ from page_platform import (
 
 pytestmark = pytest.mark.browser
 
-# What a drop brings: https://html.spec.whatwg.org/multipage/dnd.html
-DROP = """(() => {
-    const transfer = new DataTransfer();
-    transfer.items.add(new File([new Uint8Array(BYTES)], "second.png", { type: "image/png" }));
-    document.querySelector("#drop").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true }));
-})()"""
 # How many pictures each message of this user has; the API takes 50.
 CARRIED = """[...document.querySelectorAll('#messages li')].filter((one) => one.innerText.startsWith('many: '))
     .map((one) => one.querySelectorAll('img').length)"""
@@ -71,7 +66,7 @@ def test_files_are_dropped_and_sent_in_a_message(browser: Browser, platform: Pag
     page = open_page(browser, platform, "happy")
     first, second = pictures(tmp_path, 2)
     page.choose_file("#files", first)
-    page.evaluate(DROP.replace("BYTES", str(list(second.read_bytes()))))
+    drop(page, second)
     settled(page, "uploaded", "uploaded")
     assert page.evaluate("document.querySelector('.upload img').naturalWidth") == 64
     page.wait_for("document.querySelector('#attached').textContent === 'with 2 files'")

@@ -21,6 +21,14 @@ MEBIBYTE = 1024**2
 STATES = "[...document.querySelectorAll('#uploads .state')].map((state) => state.textContent)"
 
 
+# What a drop brings: https://html.spec.whatwg.org/multipage/dnd.html
+_DROP = """((name, bytes) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
+    document.querySelector("#drop").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true }));
+})"""
+
+
 @dataclass
 class PagePlatform:
     """`mediabucket dev`, whose own page may upload."""
@@ -69,6 +77,11 @@ def _write(file: Path, origins: list[str], uploads: dict[str, Any]) -> None:
 
 def open_page(browser: Browser, platform: PagePlatform, user: str) -> Page:
     return browser.open(f"{platform.url}/#token={platform.running.token(user)}")
+
+
+def drop(page: Page, picture: Path) -> None:
+    """A PNG, from the desktop onto the page."""
+    page.evaluate(f"{_DROP}({picture.name!r}, {list(picture.read_bytes())})")
 
 
 def slow_down(page: Page, megabytes: float, *, offline: bool = False) -> None:
