@@ -53,6 +53,7 @@ POLLED = """(async () => {
 SENT_PARTS = """performance.getEntriesByType('resource')
     .map(({ name }) => Number(new URL(name).searchParams.get('partNumber'))).filter(Boolean)"""
 DRAWN = Path(__file__).parents[2] / "docs" / "images"
+TOLD_WIDTHS = "[...document.querySelectorAll('.upload .state')].map((state) => state.offsetWidth)"
 READ = ["body", "header p", "a", ".upload .state", ".upload button", "#send", "#problem", "span.thumbnail"]
 CONTROLS = ("button", "textbox", "progressbar", "list", "link", "image")
 
@@ -289,6 +290,43 @@ def test_nothing_moves_for_those_who_do_not_want_it(browser: Browser, platform: 
     assert page.evaluate(duration) == "0s"
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_became_of_each_file_is_told_in_words(
+    browser: Browser, platform: PagePlatform, scheme: str, tmp_path: Path
+) -> None:
+    page = open_page(browser, platform, f"told-{scheme}")
+    wishes = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+    page.call("Emulation.setEmulatedMedia", features=[{"name": name, "value": value} for name, value in wishes.items()])
+    first, second = pictures(tmp_path, 2, scale=6)
+    page.choose_file("#files", first)
+    settled(page, "uploaded")
+    press(page, f"Remove {first.name}")
+    page.choose_file("#files", first, second)
+    settled(page, "was there already: nothing was sent", "uploaded")
+    text = tmp_path / "notes.mp4"
+    text.write_bytes(b"no film at all")
+    page.choose_file("#files", text)
+    page.wait_for(f"{STATES}[2]?.includes('is not of the type it claims')")
+    slow_down(page, 1)
+    page.choose_file("#files", film(tmp_path, 8 * MEBIBYTE))
+    page.wait_for("document.querySelector('.upload:last-child progress').value > 0.3")
+    press(page, "Pause film.mp4")
+    page.wait_for(f"{STATES}[3].startsWith('paused: ')")
+    read = contrast(colours(page, [".upload.failed .state", ".upload.done .state", ".upload:last-child .state"]))
+    assert min(read.values()) >= 4.5
+    # At once, whatever happens: nothing slides, fades or turns.
+    assert page.evaluate("document.querySelector('#drop').classList.toggle('over')")
+    assert page.evaluate("document.getAnimations().length") == 0
+    page.evaluate("document.querySelector('#drop').classList.toggle('over')")
+    # One column, two narrow ones, a phone: words have room beside or above the buttons.
+    for width in (620, 900, 360):
+        page.call("Emulation.setDeviceMetricsOverride", width=width, height=760, deviceScaleFactor=1, mobile=False)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(f"Math.min(...{TOLD_WIDTHS})") >= 200
+    if scheme == "light":
+        draw_states(page)
+
+
 def test_without_a_token_it_says_so(browser: Browser, platform: PagePlatform, tmp_path: Path) -> None:
     page = browser.open(f"{platform.url}/")
     page.choose_file("#files", *pictures(tmp_path, 1))
@@ -296,6 +334,18 @@ def test_without_a_token_it_says_so(browser: Browser, platform: PagePlatform, tm
     policy = httpx.get(f"{platform.url}/").headers["content-security-policy"]
     assert "script-src 'self';" in policy
     assert "unsafe" not in policy
+
+
+def draw_states(page: Page) -> None:
+    """A picture for the documents, when DRAW_PAGE is set."""
+    if not os.environ.get("DRAW_PAGE"):
+        return
+    page.call("Emulation.setScrollbarsHidden", hidden=True)
+    page.call("Emulation.setDeviceMetricsOverride", width=620, height=800, deviceScaleFactor=1, mobile=False)
+    # The summary is told once a second.
+    page.wait_for("document.querySelector('#summary').textContent.startsWith('2 of 4 files uploaded, 1 failed')")
+    page.evaluate("document.activeElement.blur()")
+    (DRAWN / "page-states.png").write_bytes(page.screenshot())
 
 
 def draw(page: Page, directory: Path, name: str, width: int, height: int) -> None:
