@@ -77,7 +77,7 @@ class ServiceProcess:
         if self._restart_at is None:
             self._pause = self._next_pause(now)
             self._restart_at = now + self._pause
-            return f"{self._running_child.failure(self._exit_told())}\nstarting it again in {self._pause:g} s"
+            return f"{self._running_child.report(self._exit_told())}\nstarting it again in {self._pause:g} s"
         if now < self._restart_at:
             return None
         self._spawn()

@@ -18,6 +18,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from mediabucket.client import Outcome, Progress
+from mediabucket_cli.upload_failures import told
 
 _NAME_WIDTH: Final = 32
 
@@ -95,15 +96,10 @@ def _bars(console: Console) -> Bars:
 
 def _line(name: str, outcome: Outcome) -> Text:
     if outcome.media is None:
-        return Text.assemble(("failed    ", "bold red"), f"{_printable(name)}: {_in_one_line(outcome.error)}")
+        assert outcome.error is not None
+        return Text.assemble(("failed    ", "bold red"), f"{_printable(name)}: {_printable(told(outcome.error))}")
     word = ("known     ", "yellow") if outcome.existed else ("uploaded  ", "green")
     return Text.assemble(word, f"{_printable(name)}  {outcome.media.media_id}")
-
-
-def _in_one_line(error: BaseException | None) -> str:
-    # OSError's own text begins with a number.
-    told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return _printable(" ".join(told.split()))
 
 
 def _shortened(name: str) -> str:

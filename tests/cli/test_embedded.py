@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mediabucket_cli.embedded import postgres as embedded_postgres
 from mediabucket_cli.embedded.locks import DirectoryInUse, DirectoryLock
 from mediabucket_cli.embedded.ports import free_ports
 from mediabucket_cli.embedded.postgres import Postgres
@@ -104,8 +105,33 @@ def test_a_database_that_exists_is_not_created_again(postgres: Postgres) -> None
 def test_a_server_that_cannot_start_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
     Postgres.start(tmp_path, durable=False).stop()
     (tmp_path / "data" / "PG_VERSION").write_text("9.6\n")
-    with pytest.raises(ServerFailed, match=r"PostgreSQL stopped with exit status 1(?s:.*)initialized by PostgreSQL"):
+    with pytest.raises(
+        ServerFailed, match=r"PostgreSQL stopped with exit status 1(?s:.*)initialized by PostgreSQL"
+    ) as told:
         Postgres.start(tmp_path)
+    assert str(told.value).endswith("\nMend what it complains of there, then run the command again.")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user stays who it is")
+def test_root_may_keep_the_programs_where_nobody_else_may_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clone below /root: PostgreSQL does not run as root, and looks for its own programs."""
+    private = tmp_path / "home"
+    private.mkdir(mode=0o700)
+    program = embedded_postgres._program("postgres")
+    site = program.parents[3]
+    for package in site.glob("embedded_postgres*"):
+        shutil.copytree(package, private / package.name, symlinks=True)
+    copies = private / program.parent.relative_to(site)
+    monkeypatch.setattr(embedded_postgres, "_program", lambda name: copies / name)
+    with Postgres.start(private) as server:
+        assert server.create_database("inside").endswith("/inside")
+        [process] = {line for line in status_of(server.child.process.pid) if line.startswith("CapEff:")}
+        # One right of root and no other: to search directories.
+        assert int(process.split()[1], 16).bit_count() <= 1
+
+
+def status_of(process_id: int) -> list[str]:
+    return Path(f"/proc/{process_id}/status").read_text().splitlines()
 
 
 def test_secrets_are_for_their_owner_only(seaweedfs: SeaweedFS, postgres: Postgres) -> None:

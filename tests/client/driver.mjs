@@ -6,6 +6,8 @@ import { basename } from "node:path";
 import { pathToFileURL } from "node:url";
 
 const asked = JSON.parse(process.argv[2]);
+// The client finds them as they are where it runs.
+const native = asked.native && (await import("./react_native.mjs"));
 const library = await import(asked.library);
 const { createClient } = library;
 
@@ -25,7 +27,8 @@ const client = asked.baseUrl && createClient({
 });
 
 async function fileAt({ path, type, name = basename(path) }) {
-  return new File([await openAsBlob(path)], name, { type });
+  const content = await openAsBlob(path);
+  return native ? native.blobOf(content, type) : new File([content], name, { type });
 }
 
 const fromNpm = (name) => import(pathToFileURL(createRequire(`${asked.npm}/`).resolve(name)));

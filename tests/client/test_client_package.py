@@ -21,6 +21,9 @@ from mediabucket_service.media.schemas import MediaPage, MediaView
 from mediabucket_service.messages.schemas import SendMessage
 
 CODE_LINES = 400
+# Of the package only: a browser needs none.
+LICENCE = LIBRARY / "LICENSE"
+SERVED = sorted(set(LIBRARY.iterdir()) - {LICENCE})
 # What the client hands through as it comes, by the name of its declaration.
 WIRE: dict[str, type[BaseModel]] = {
     "Media": MediaView,
@@ -84,6 +87,13 @@ def test_npm_packs_all_of_it_and_nothing_else(npm: Path) -> None:
     assert {file["path"] for file in packed["files"]} == {file.name for file in LIBRARY.iterdir()}
 
 
+def test_the_package_has_the_licence_that_it_names() -> None:
+    """A copy, since npm packs nothing from outside its folder."""
+    assert json.loads((LIBRARY / "package.json").read_text())["license"] == "Apache-2.0"
+    assert LICENCE.read_bytes() == (ROOT / "LICENSE").read_bytes()
+    assert "Apache License\n                           Version 2.0" in LICENCE.read_text()
+
+
 def test_the_wheel_has_all_of_it(tmp_path: Path) -> None:
     """What the image of the service is made of."""
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
@@ -117,7 +127,7 @@ def test_packages_from_npm_are_pinned_and_name_no_registry() -> None:
 
 async def test_the_service_serves_every_file_of_the_client(world: ClientWorld) -> None:
     async with httpx.AsyncClient(base_url=world.base_url) as browser:
-        for file in LIBRARY.iterdir():
+        for file in SERVED:
             answer = await browser.get(f"/client/{file.name}")
             assert (answer.status_code, answer.content) == (200, file.read_bytes())
             if file.suffix == ".js":
@@ -154,4 +164,4 @@ def test_an_etag_is_known_in_any_of_its_forms() -> None:
 
 def test_files_have_etags_of_their_own() -> None:
     etags = {file.etag for file in client_files().values()}
-    assert len(etags) == len(client_files()) == len(list(LIBRARY.iterdir()))
+    assert len(etags) == len(client_files()) == len(SERVED)

@@ -85,17 +85,28 @@ async def test_json_has_a_line_for_each_file_and_the_exit_code_tells_of_failures
     # Reasons are for a person, in a line each.
     reasons = sorted(ran.errors.splitlines())
     assert len(reasons) == 2
-    assert reasons[0] == "failed    missing.png: No such file or directory"
+    assert reasons[0] == "failed    missing.png: No such file or directory; check the path"
     assert reasons[1].startswith("failed    notes.html: files of type text/html are not allowed")
 
 
-async def test_a_failing_store_is_told_in_a_line(world: World, tmp_path: Path) -> None:
+async def test_a_failing_store_is_told_in_a_line_that_ends_with_what_to_do(world: World, tmp_path: Path) -> None:
     world.store.always = Refuse(400, "EntityTooLarge")
     ran = await run(world, picture(tmp_path))
     assert (ran.status, ran.errors) == (
         1,
-        "failed    picture.png: the store answered 400, EntityTooLarge: as the test says\n",
+        "failed    picture.png: the store answered 400, EntityTooLarge: as the test says; show this to those who run"
+        " the service; the same again will not help\n",
     )
+
+
+async def test_a_service_that_is_away_and_a_directory_are_told_with_what_to_do(tmp_path: Path) -> None:
+    ran = await run(None, "--url", "http://127.0.0.1:9", "--token", "x", tmp_path, picture(tmp_path))
+    assert ran.status == 1
+    directory, away = sorted(ran.errors.splitlines(), key=lambda line: "picture.png" in line)
+    assert directory == f"failed    {tmp_path.name}: Is a directory; name the files in it"
+    assert away.startswith("failed    picture.png: the API cannot be reached: ")
+    assert away.endswith("; check the network and the address, then run the same command again: what has arrived is not"
+                         " sent twice")  # fmt: skip
 
 
 async def test_a_killed_upload_goes_on_where_it_was(world: World, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from browser import HOW_TO_INSTALL, Browser, browser_program
 from front_end import FrontEnd, serving_pages
+from page_platform import PagePlatform
 
 from mediabucket_cli.development_platform import DevelopmentPlatform
 
@@ -38,6 +39,13 @@ def product(front_end: FrontEnd, tmp_path_factory: pytest.TempPathFactory) -> It
         manifest.write_text(MANIFEST.format(origins=f"[{front_end.allowed_origin}, {platform.api_url}]"))
         platform.apply_manifest()
         yield platform
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagePlatform]:
+    """For the page at /, under manifests that a test may change."""
+    with PagePlatform.start(tmp_path_factory.mktemp("page")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

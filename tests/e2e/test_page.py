@@ -1,25 +1,32 @@
 """The page at `/` as a person uses it in a real Chromium; the store is of another origin."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from browser import Browser, Page
-from page_platform import PagePlatform, colours, contrast, film, media_of, open_page, pictures, plan
+from page_platform import (
+    MEBIBYTE,
+    STATES,
+    PagePlatform,
+    arrived_parts,
+    colours,
+    contrast,
+    drop,
+    film,
+    media_of,
+    open_page,
+    pictures,
+    plan,
+    settled,
+    slow_down,
+    tab_to,
+)
 
 pytestmark = pytest.mark.browser
 
-MEBIBYTE = 1024**2
-STATES = "[...document.querySelectorAll('#uploads .state')].map((state) => state.textContent)"
-# What a drop brings: https://html.spec.whatwg.org/multipage/dnd.html
-DROP = """(() => {
-    const transfer = new DataTransfer();
-    transfer.items.add(new File([new Uint8Array(BYTES)], "second.png", { type: "image/png" }));
-    document.querySelector("#drop").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true }));
-})()"""
 # How many pictures each message of this user has; the API takes 50.
 CARRIED = """[...document.querySelectorAll('#messages li')].filter((one) => one.innerText.startsWith('many: '))
     .map((one) => one.querySelectorAll('img').length)"""
@@ -42,25 +49,13 @@ POLLED = """(async () => {
     await poll.run();
     return [seen, asked];
 })()"""
+# The numbers of the parts that this page has sent since it was loaded.
+SENT_PARTS = """performance.getEntriesByType('resource')
+    .map(({ name }) => Number(new URL(name).searchParams.get('partNumber'))).filter(Boolean)"""
 DRAWN = Path(__file__).parents[2] / "docs" / "images"
+TOLD_WIDTHS = "[...document.querySelectorAll('.upload .state')].map((state) => state.offsetWidth)"
 READ = ["body", "header p", "a", ".upload .state", ".upload button", "#send", "#problem", "span.thumbnail"]
 CONTROLS = ("button", "textbox", "progressbar", "list", "link", "image")
-
-
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagePlatform]:
-    with PagePlatform.start(tmp_path_factory.mktemp("page")) as running:
-        yield running
-
-
-def slow_down(page: Page, megabytes: float, *, offline: bool = False) -> None:
-    page.call("Network.enable")
-    speed = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": megabytes * MEBIBYTE}
-    page.call("Network.emulateNetworkConditions", offline=offline, **speed)
-
-
-def settled(page: Page, *states: str) -> None:
-    page.wait_for(f"JSON.stringify({STATES}) === JSON.stringify({list(states)!r})")
 
 
 def press(page: Page, name: str) -> None:
@@ -72,7 +67,7 @@ def test_files_are_dropped_and_sent_in_a_message(browser: Browser, platform: Pag
     page = open_page(browser, platform, "happy")
     first, second = pictures(tmp_path, 2)
     page.choose_file("#files", first)
-    page.evaluate(DROP.replace("BYTES", str(list(second.read_bytes()))))
+    drop(page, second)
     settled(page, "uploaded", "uploaded")
     assert page.evaluate("document.querySelector('.upload img').naturalWidth") == 64
     page.wait_for("document.querySelector('#attached').textContent === 'with 2 files'")
@@ -119,6 +114,31 @@ def test_a_paused_upload_goes_on_and_sends_only_what_is_missing(
     assert [(one["media_id"], one["status"]) for one in media_of(platform, "pause")] == [
         (media["media_id"], "completed")
     ]
+
+
+def test_after_a_reload_the_same_file_goes_on_where_it_was(
+    browser: Browser, platform: PagePlatform, tmp_path: Path
+) -> None:
+    file = film(tmp_path, 40 * MEBIBYTE)
+    with platform.manifest(uploads={"multipart": {"minBytes": 5 * MEBIBYTE, "partBytes": 5 * MEBIBYTE}}):
+        page = open_page(browser, platform, "reload")
+        slow_down(page, 4)
+        page.choose_file("#files", file)
+        page.wait_for("document.querySelector('.upload progress')?.value > 0.5")
+        [begun] = media_of(platform, "reload")
+        page.loads("Page.reload")
+        arrived = arrived_parts(platform, "reload", begun["media_id"])
+        assert 0 < len(arrived) < 8
+        assert page.evaluate(STATES) == []
+        slow_down(page, 100)
+        page.choose_file("#files", file)
+        settled(page, "uploaded")
+    [media] = media_of(platform, "reload")
+    assert (media["media_id"], media["status"]) == (begun["media_id"], "completed")
+    sent = page.evaluate(SENT_PARTS)
+    assert sent
+    assert arrived.isdisjoint(sent), "what had arrived is not sent again"
+    assert httpx.get(media["url"]).content == file.read_bytes()
 
 
 def test_a_lost_network_is_told_and_its_return_is_enough(
@@ -204,30 +224,18 @@ def test_what_is_polled_is_told_once_and_taken_back(browser: Browser, platform: 
 def test_the_whole_story_by_keyboard(browser: Browser, platform: PagePlatform, tmp_path: Path) -> None:
     page = open_page(browser, platform, "keyboard")
     page.call("Page.setInterceptFileChooserDialog", enabled=True)
-    tab_to(page, "files")
+    tab_to(page, "#files")
     page.press(" ", " ")
     page.wait_for("true")
     [chooser] = page.events("Page.fileChooserOpened")
     [picture] = pictures(tmp_path, 1)
     page.call("DOM.setFileInputFiles", files=[str(picture)], backendNodeId=chooser["backendNodeId"])
     settled(page, "uploaded")
-    tab_to(page, "content")
+    tab_to(page, "#content")
     page.call("Input.insertText", text="by keyboard")
     page.press("Enter", "\r")
     page.wait_for("document.querySelector('#messages li')?.innerText.includes('keyboard: by keyboard')")
     assert page.evaluate("document.querySelector('#messages img') !== null")
-
-
-def tab_to(page: Page, wanted: str) -> None:
-    for _ in range(20):
-        if page.evaluate("document.activeElement.id") == wanted:
-            outline: str = page.evaluate(
-                "getComputedStyle(document.activeElement.closest('#drop') ?? document.activeElement).outlineStyle"
-            )
-            assert outline == "solid", "one sees where one is"
-            return
-        page.press("Tab")
-    raise AssertionError(f"no Tab reaches {wanted}")
 
 
 def test_every_control_has_a_name(browser: Browser, platform: PagePlatform, tmp_path: Path) -> None:
@@ -282,6 +290,43 @@ def test_nothing_moves_for_those_who_do_not_want_it(browser: Browser, platform: 
     assert page.evaluate(duration) == "0s"
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_became_of_each_file_is_told_in_words(
+    browser: Browser, platform: PagePlatform, scheme: str, tmp_path: Path
+) -> None:
+    page = open_page(browser, platform, f"told-{scheme}")
+    wishes = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+    page.call("Emulation.setEmulatedMedia", features=[{"name": name, "value": value} for name, value in wishes.items()])
+    first, second = pictures(tmp_path, 2, scale=6)
+    page.choose_file("#files", first)
+    settled(page, "uploaded")
+    press(page, f"Remove {first.name}")
+    page.choose_file("#files", first, second)
+    settled(page, "was there already: nothing was sent", "uploaded")
+    text = tmp_path / "notes.mp4"
+    text.write_bytes(b"no film at all")
+    page.choose_file("#files", text)
+    page.wait_for(f"{STATES}[2]?.includes('is not of the type it claims')")
+    slow_down(page, 1)
+    page.choose_file("#files", film(tmp_path, 8 * MEBIBYTE))
+    page.wait_for("document.querySelector('.upload:last-child progress').value > 0.3")
+    press(page, "Pause film.mp4")
+    page.wait_for(f"{STATES}[3].startsWith('paused: ')")
+    read = contrast(colours(page, [".upload.failed .state", ".upload.done .state", ".upload:last-child .state"]))
+    assert min(read.values()) >= 4.5
+    # At once, whatever happens: nothing slides, fades or turns.
+    assert page.evaluate("document.querySelector('#drop').classList.toggle('over')")
+    assert page.evaluate("document.getAnimations().length") == 0
+    page.evaluate("document.querySelector('#drop').classList.toggle('over')")
+    # One column, two narrow ones, a phone: words have room beside or above the buttons.
+    for width in (620, 900, 360):
+        page.call("Emulation.setDeviceMetricsOverride", width=width, height=760, deviceScaleFactor=1, mobile=False)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(f"Math.min(...{TOLD_WIDTHS})") >= 200
+    if scheme == "light":
+        draw_states(page)
+
+
 def test_without_a_token_it_says_so(browser: Browser, platform: PagePlatform, tmp_path: Path) -> None:
     page = browser.open(f"{platform.url}/")
     page.choose_file("#files", *pictures(tmp_path, 1))
@@ -289,6 +334,18 @@ def test_without_a_token_it_says_so(browser: Browser, platform: PagePlatform, tm
     policy = httpx.get(f"{platform.url}/").headers["content-security-policy"]
     assert "script-src 'self';" in policy
     assert "unsafe" not in policy
+
+
+def draw_states(page: Page) -> None:
+    """A picture for the documents, when DRAW_PAGE is set."""
+    if not os.environ.get("DRAW_PAGE"):
+        return
+    page.call("Emulation.setScrollbarsHidden", hidden=True)
+    page.call("Emulation.setDeviceMetricsOverride", width=620, height=800, deviceScaleFactor=1, mobile=False)
+    # The summary is told once a second.
+    page.wait_for("document.querySelector('#summary').textContent.startsWith('2 of 4 files uploaded, 1 failed')")
+    page.evaluate("document.activeElement.blur()")
+    (DRAWN / "page-states.png").write_bytes(page.screenshot())
 
 
 def draw(page: Page, directory: Path, name: str, width: int, height: int) -> None:

@@ -79,10 +79,12 @@ class Browser:
         page = Page(self, session)
         for domain in ("Page", "Runtime", "Log", "DOM"):
             page.call(f"{domain}.enable")
-        page.call("Page.navigate", url=url)
-        while not page.events("Page.loadEventFired"):
-            self._receive(time.monotonic() + PATIENCE_SECONDS)
+        page.loads("Page.navigate", url=url)
         return page
+
+    def wait_for_event(self) -> None:
+        """Returns once another message has come."""
+        self._receive(time.monotonic() + PATIENCE_SECONDS)
 
     def call(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
         """One command of the protocol; its result."""
@@ -129,6 +131,13 @@ class Page:
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         return self._browser.call(method, self._session, **parameters)
+
+    def loads(self, method: str, **parameters: Any) -> None:
+        """A command after which the page is another; returns once that is loaded."""
+        before = len(self.events("Page.loadEventFired"))
+        self.call(method, **parameters)
+        while len(self.events("Page.loadEventFired")) == before:
+            self._browser.wait_for_event()
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression, awaited when it is a promise."""

@@ -53,7 +53,12 @@ class Hold:
     """Nobody ever answers."""
 
 
-Fault = CutAfter | CutAnswer | Refuse | Delay | Hold
+@dataclass(frozen=True)
+class Stall:
+    """The connection stays, and nobody takes a byte of the body."""
+
+
+Fault = CutAfter | CutAnswer | Refuse | Delay | Hold | Stall
 
 
 @dataclass
@@ -125,6 +130,9 @@ class FaultyStore:
             case Hold():
                 await reader.read()
                 asked.hung_up_at = time.monotonic()
+            case Stall():
+                writer.transport.pause_reading()  # type: ignore[attr-defined]
+                await asyncio.Event().wait()
             case CutAfter():
                 await reader.readexactly(min(length, fault.body_bytes))
                 writer.transport.abort()

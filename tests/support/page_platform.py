@@ -16,6 +16,17 @@ from browser import Browser, Page
 from mediabucket_cli.development_platform import DevelopmentPlatform
 
 Colour = tuple[float, float, float]
+MEBIBYTE = 1024**2
+# What is told of each upload, as JavaScript.
+STATES = "[...document.querySelectorAll('#uploads .state')].map((state) => state.textContent)"
+
+
+# What a drop brings: https://html.spec.whatwg.org/multipage/dnd.html
+_DROP = """((name, bytes) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
+    document.querySelector("#drop").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true }));
+})"""
 
 
 @dataclass
@@ -68,6 +79,36 @@ def open_page(browser: Browser, platform: PagePlatform, user: str) -> Page:
     return browser.open(f"{platform.url}/#token={platform.running.token(user)}")
 
 
+def drop(page: Page, picture: Path) -> None:
+    """A PNG, from the desktop onto the page."""
+    page.evaluate(f"{_DROP}({picture.name!r}, {list(picture.read_bytes())})")
+
+
+def slow_down(page: Page, megabytes: float, *, offline: bool = False) -> None:
+    """What is sent, in megabytes a second."""
+    page.call("Network.enable")
+    speed = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": megabytes * MEBIBYTE}
+    page.call("Network.emulateNetworkConditions", offline=offline, **speed)
+
+
+def settled(page: Page, *states: str) -> None:
+    """Wait until this is told of the uploads, in their order."""
+    page.wait_for(f"JSON.stringify({STATES}) === JSON.stringify({list(states)!r})")
+
+
+def tab_to(page: Page, selector: str) -> None:
+    """By the keyboard, from wherever one is."""
+    for _ in range(20):
+        if page.evaluate(f"document.activeElement.matches({selector!r})"):
+            outline: str = page.evaluate(
+                "getComputedStyle(document.activeElement.closest('#drop') ?? document.activeElement).outlineStyle"
+            )
+            assert outline == "solid", "one sees where one is"
+            return
+        page.press("Tab")
+    raise AssertionError(f"no Tab reaches {selector}")
+
+
 def media_of(platform: PagePlatform, user: str) -> list[dict[str, Any]]:
     """All media of a user, newest first."""
     headers = {"Authorization": f"Bearer {platform.running.token(user)}"}
@@ -79,6 +120,13 @@ def media_of(platform: PagePlatform, user: str) -> list[dict[str, Any]]:
         if page["next_cursor"] is None:
             return found
         parameters["cursor"] = page["next_cursor"]
+
+
+def arrived_parts(platform: PagePlatform, user: str, media_id: str) -> set[int]:
+    """The numbers of the parts that the store has."""
+    headers = {"Authorization": f"Bearer {platform.running.token(user)}"}
+    told = httpx.get(f"{platform.url}/api/media/{media_id}/parts", headers=headers).raise_for_status().json()
+    return {part["part_number"] for part in told["parts"] if part["arrived"]}
 
 
 def pictures(directory: Path, count: int, scale: int = 1) -> list[Path]:

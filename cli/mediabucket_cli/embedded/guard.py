@@ -8,13 +8,17 @@ Linux only: elsewhere the program runs untied, and USER must be `-`.
 import ctypes
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 # <linux/prctl.h>
 PR_SET_PDEATHSIG = 1
 PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
+# <linux/securebits.h>
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 # <linux/capability.h>
 CAPABILITY_VERSION_3 = 0x20080522
 CAP_DAC_OVERRIDE = 1
@@ -44,6 +48,11 @@ def capability_to_pass() -> int | None:
 def become(user: int) -> None:
     """Take on user and group `user`, keeping no right of root but that to search directories."""
     capability = capability_to_pass()
+    if capability is not None:
+        # Else access() answers as if the capability were not there, and initdb asks by it for the programs beside it:
+        # https://man7.org/linux/man-pages/man2/access.2.html
+        with suppress(OSError):
+            prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
     prctl(PR_SET_KEEPCAPS, 1)
     os.setgroups([])
     os.setresgid(user, user, user)

@@ -12,10 +12,11 @@ from typing import Self
 _GUARD = Path(__file__).with_name("guard.py")
 _TAIL_LINES = 15
 _TAIL_BYTES = 16_384
+_NEXT_STEP = "Mend what it complains of there, then run the command again."
 
 
 class ServerFailed(Exception):
-    """A server that was started here does not run. The message ends with the last lines of its log."""
+    """A server that was started here does not run. The message ends with what to do."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,12 @@ class Child:
             raise self.failure(f"stopped with exit status {status}")
 
     def failure(self, what: str) -> ServerFailed:
-        """An error that says what happened and what the program last said."""
-        return ServerFailed(f"{self.name} {what}; the end of {self.log}:\n{self.log_tail()}")
+        """An error that says what happened, what the program last said, and what to do."""
+        return ServerFailed(f"{self.report(what)}\n{_NEXT_STEP}")
+
+    def report(self, what: str) -> str:
+        """What happened, and what the program last said."""
+        return f"{self.name} {what}; the end of {self.log}:\n{self.log_tail()}"
 
     def log_tail(self) -> str:
         with self.log.open("rb") as file:

@@ -52,9 +52,12 @@ document.addEventListener("paste", ({ clipboardData }) => {
 
 byId("composer").addEventListener("submit", (event) => {
   event.preventDefault();
-  byId("send").disabled = true;
+  const send = byId("send");
+  // Not `disabled`, which would take the focus away.
+  if (send.ariaDisabled === "true") return;
+  send.ariaDisabled = "true";
   reporting(() => chat.send()).finally(() => {
-    byId("send").disabled = false;
+    send.ariaDisabled = "false";
   });
 });
 // Enter sends, as in any chat; Shift+Enter begins a line.

@@ -21,6 +21,7 @@ export class Pending {
     if (client === null) return;
     const { items, next_cursor: more } = await client.list({ status: "pending", limit: 50 });
     this.#shown = items;
+    if (items.length === 0) leave(byId("pending"));
     byId("pending").hidden = items.length === 0;
     byId("pending-summary").textContent = `${countText(items.length, "pending upload")}${more ? " and more" : ""}`;
     // Replacing it would take the focus away from who is about to press a button of it.
@@ -50,6 +51,11 @@ export class Pending {
       this.#report(error);
     }
   }
+}
+
+// What is about to be hidden would send the keyboard back to the top of the page.
+function leave(place) {
+  if (place.contains(document.activeElement)) byId("files").focus();
 }
 
 // Its size, its age, and how long it has.

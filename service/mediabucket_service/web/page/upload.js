@@ -37,6 +37,7 @@ export class Upload {
     this.#abort = new AbortController();
     const { signal } = this.#abort;
     Object.assign(this, { state: "running", error: null });
+    this.#changed();
     try {
       const hashed = (bytes) => this.#progressed({ phase: "hashing", loaded: bytes });
       this.#checksum ??= await client.checksum(this.file, { signal, onBytes: hashed });
@@ -49,6 +50,12 @@ export class Upload {
     } finally {
       this.#changed();
     }
+  }
+
+  // Until there is room for it.
+  wait() {
+    this.state = "waiting";
+    this.#changed();
   }
 
   pause() {
@@ -85,21 +92,18 @@ export class Upload {
 
   #build(wanted, removed) {
     const { name, size } = this.file;
-    const button = (text, action) => element("button", { type: "button", textContent: text, onclick: action });
+    const button = (action) => element("button", { type: "button", onclick: action });
     this.#parts = {
       thumbnail: this.#thumbnail(),
       state: element("span", { className: "state" }),
       progress: element("progress", { max: 1, value: 0, ariaLabel: name }),
-      pause: button("Pause", () => this.pause()),
-      resume: button("Resume", () => wanted(this)),
-      cancel: button("Cancel", () => removed(this)),
+      pause: button(() => this.pause()),
+      resume: button(() => wanted(this)),
+      cancel: button(() => removed(this)),
     };
     const { thumbnail, state, progress, pause, resume, cancel } = this.#parts;
-    for (const [control, verb] of [[pause, "Pause"], [resume, "Resume"], [cancel, "Cancel"]]) {
-      control.ariaLabel = `${verb} ${name}`;
-    }
     const told = element("div", {}, element("strong", { textContent: name }), ` ${sizeText(size)}`, state);
-    return element("li", { className: "upload" }, thumbnail, told,
+    return element("li", { className: "upload", tabIndex: -1 }, thumbnail, told,
       element("div", { className: "buttons" }, pause, resume, cancel), progress);
   }
 
@@ -120,14 +124,31 @@ export class Upload {
 
   #show() {
     const { progress, pause, resume, cancel } = this.#parts;
+    const focused = document.activeElement;
     this.view.classList.toggle("done", this.state === "done");
     this.view.classList.toggle("failed", this.state === "failed");
     progress.hidden = ["done", "failed", "waiting"].includes(this.state);
     pause.hidden = !["running", "waiting"].includes(this.state);
     resume.hidden = !["paused", "failed"].includes(this.state);
-    resume.textContent = this.state === "failed" ? "Try again" : "Resume";
-    cancel.textContent = this.state === "done" ? "Remove" : "Cancel";
+    this.#name(pause, "Pause");
+    this.#name(resume, this.state === "failed" ? "Try again" : "Resume");
+    this.#name(cancel, this.state === "done" ? "Remove" : "Cancel");
     if (this.state !== "running") this.#tell(this.#stateText());
+    if (focused?.hidden && [pause, resume].includes(focused)) this.#keepFocus();
+  }
+
+  // Whoever speaks to the computer says what is written: the name begins with it (WCAG 2.2, 2.5.3).
+  #name(button, verb) {
+    if (button.textContent === verb) return;
+    button.textContent = verb;
+    button.ariaLabel = `${verb} ${this.file.name}`;
+  }
+
+  // The button that had it is hidden; the keyboard would be sent back to the top of the page. Never to Remove: a key
+  // that was meant for Pause would press it.
+  #keepFocus() {
+    const { pause, resume } = this.#parts;
+    ([pause, resume].find((button) => !button.hidden) ?? this.view).focus();
   }
 
   #stateText() {

@@ -66,7 +66,7 @@ export class Uploads {
 
   #again(chosen) {
     for (const upload of this.#all) {
-      if (!["running", "done"].includes(upload.state) && chosen(upload)) upload.state = "waiting";
+      if (!["running", "done"].includes(upload.state) && chosen(upload)) upload.wait();
     }
     this.#fill();
   }
