@@ -157,9 +157,16 @@ class Provisioning:
             return may_retire(key, self._now, rolled_out=True)
         if key.retiring_key_id is None:
             return False
+        return may_retire(key, self._now, rolled_out=self._is_rolled_out(key))
+
+    def _is_rolled_out(self, key: KeyInUse) -> bool:
         name = Reference("Deployment", self._resource.metadata.namespace, child_name(self._resource))
-        rolled_out = workload.is_rolled_out(self._cluster.get(name), self._checksum(self._connection(key)))
-        return may_retire(key, self._now, rolled_out=rolled_out)
+        try:
+            checksum = self._checksum(self._connection(key))
+        except WorkloadIncomplete:
+            # No new Pod can be made: those that run have the key before this one. ServiceAvailable tells what lacks.
+            return False
+        return workload.is_rolled_out(self._cluster.get(name), checksum)
 
     def _kept(self, key: KeyInUse | None, verdict: Verdict) -> BucketConnection | None:
         self._verdicts[ConditionType.CREDENTIALS_READY] = verdict
