@@ -76,9 +76,9 @@ def reconcile(
     `capabilities` is what a probe found out about the store. `announce` is given the status to keep before a bucket
     is made; what it raises ends the pass before anything was written.
     """
-    visit = _Visit(resource, admin, connection, now, cluster, capabilities)
     if resource.spec.management_policy == ManagementPolicy.PAUSE:
-        return visit.paused()
+        return Outcome(paused(resource, now))
+    visit = _Visit(resource, admin, connection, now, cluster, capabilities)
     try:
         decision = decide(resource, look(admin), cluster)
     except S3Error as error:
@@ -91,6 +91,15 @@ def reconcile(
     if decision.step == Step.CREATE:
         announce(claim(resource))
     return visit.carried_out(decision)
+
+
+def paused(resource: MediaBucket, now: datetime) -> MediaBucketStatus:
+    """The last state stays; on a first visit nothing is known."""
+    if resource.status.conditions:
+        return resource.status
+    conditions = Conditions((), resource.metadata.generation, now)
+    conditions.set(ConditionType.READY, Verdict.unknown("Paused", "managementPolicy is Pause"))
+    return resource.status.model_copy(update={"conditions": conditions.build()})
 
 
 def claim(resource: MediaBucket) -> MediaBucketStatus:
@@ -128,13 +137,6 @@ class _Visit:
             given_up=lifecycle.given_up(resource, capabilities),
             capabilities={capability.name: capability for capability in capabilities},
         )
-
-    def paused(self) -> Outcome:
-        """The last state stays; on a first visit nothing is known."""
-        if self._resource.status.conditions:
-            return Outcome(self._resource.status)
-        self._conditions.set(ConditionType.READY, Verdict.unknown("Paused", "managementPolicy is Pause"))
-        return Outcome(self._resource.status.model_copy(update={"conditions": self._conditions.build()}))
 
     def failed(self, error: S3Error, ownership: Ownership | None) -> Outcome:
         """The store did not let us own the bucket: the last good state is kept."""
