@@ -1,6 +1,7 @@
-"""A store without IAM: whose key applications get then, if anybody's."""
+"""A store without IAM, or with one that confines nobody: whose key applications get, and what is said of it."""
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from memory_world import Faults, MemoryCluster, MemoryIdentities, MemoryStore
 
 from mediabucket_api.connection import StoreConnection
 from mediabucket_api.constants import API_VERSION, FINALIZER
+from mediabucket_api.status import Condition
 from mediabucket_operator.cluster import Reference
 from mediabucket_operator.settings import OperatorSettings
 from mediabucket_operator.visit import Environment, visit
@@ -48,13 +50,22 @@ def environment() -> Environment:
     return Environment(cluster, WithoutIam(faults), settings, "cluster-1")
 
 
-def verdict(environment: Environment, **spec: Any) -> tuple[str, str]:
-    """Of CredentialsReady, on a store with this spec."""
+def put_store(environment: Environment, **spec: Any) -> None:
     document = {"apiVersion": API_VERSION, "kind": "ObjectStore", "metadata": {"name": "store"}}
     environment.cluster.put({**document, "spec": {"endpoint": "https://store", **spec}})  # type: ignore[attr-defined]
+
+
+def conditions(environment: Environment) -> dict[str, Condition]:
+    """By their type, after a visit."""
     status = visit(environment, MEDIA).status
     assert status is not None
-    found = next(condition for condition in status.conditions if condition.type == "CredentialsReady")
+    return {condition.type: condition for condition in status.conditions}
+
+
+def verdict(environment: Environment, **spec: Any) -> tuple[str, str]:
+    """Of CredentialsReady, on a store with this spec."""
+    put_store(environment, **spec)
+    found = conditions(environment)["CredentialsReady"]
     return found.status, found.reason
 
 
@@ -73,3 +84,28 @@ def test_the_operators_own_identity_is_not(environment: Environment, monkeypatch
     assert verdict(environment) == ("False", "IdentityNotShared")
     own_identity.cache_clear()
     assert environment.cluster.get(OUTPUT) is None
+
+
+@pytest.mark.parametrize(
+    ("probed", "status", "reason"),
+    [("Ignored", "False", "ScopeNotEnforced"), ("Enforced", "True", "Scoped"), (None, "True", "Scoped")],
+)
+def test_a_key_that_the_store_does_not_confine_is_not_called_scoped(
+    environment: Environment, probed: str | None, status: str, reason: str
+) -> None:
+    faults = Faults()
+    environment = replace(environment, stores=MemoryStore(faults))
+    put_store(environment, credentialsSecretRef={"namespace": NAMESPACE, "name": "keys"})
+    found = {"name": "Iam", "verdict": probed, "probedAt": "2026-11-23T12:00:00Z"}
+    store = environment.cluster.objects[Reference("ObjectStore", "", "store")]  # type: ignore[attr-defined]
+    store["status"] = {"capabilities": [found] if probed else []}
+    told = conditions(environment)
+    credentials, ready = told["CredentialsReady"], told["Ready"]
+    assert (credentials.status, credentials.reason) == (status, reason)
+    assert (ready.status, ready.reason) == (status, "Available" if status == "True" else reason)
+    if probed == "Ignored":
+        assert "reaches every bucket; set iam.mode: Shared of ObjectStore store" in credentials.message
+        assert base64.b64decode(environment.cluster.get(OUTPUT)["data"]["AWS_ACCESS_KEY_ID"]) == b"AKIA0000"  # type: ignore[index]
+    writes = list(faults.writes)
+    conditions(environment)
+    assert faults.writes == writes
