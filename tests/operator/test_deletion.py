@@ -4,17 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from memory_world import Faults, MemoryCluster, MemoryStore
+from memory_environment import MEDIA, make_environment, memory_cluster, put_store
+from memory_world import MemoryStore
 
-from mediabucket_api.constants import ABANDON_ANNOTATION, API_VERSION, CONFIRM_DESTROY_ANNOTATION, FINALIZER
-from mediabucket_operator.children import encoded
+from mediabucket_api.constants import ABANDON_ANNOTATION, CONFIRM_DESTROY_ANNOTATION
 from mediabucket_operator.cluster import Reference
 from mediabucket_operator.deletion import Blocked, release
-from mediabucket_operator.settings import OperatorSettings
-from mediabucket_operator.visit import Environment, visit
+from mediabucket_operator.visit import visit
 
-NAMESPACE = "mediabucket-system"
-MEDIA = Reference("MediaBucket", "team", "media")
 STORE = Reference("ObjectStore", "", "store")
 BUCKET = "media-bucket"
 
@@ -23,21 +20,17 @@ class World:
     """A MediaBucket that was made, with a medium in its bucket, and that somebody has asked to delete."""
 
     def __init__(self, **spec: Any) -> None:
-        self.faults = Faults()
-        self.cluster, self.store = MemoryCluster(self.faults), MemoryStore(self.faults)
-        settings = OperatorSettings(namespace=NAMESPACE)
-        self.environment = Environment(self.cluster, self.store, settings, "cluster-1")
-        keys = {"namespace": NAMESPACE, "name": "keys"}
-        data = encoded({"AWS_ACCESS_KEY_ID": "admin", "AWS_SECRET_ACCESS_KEY": "secret"})
-        self.cluster.put({"apiVersion": "v1", "kind": "Secret", "metadata": keys, "data": data})
-        limits = {"allowDestroy": "Allowed"}
-        self._put(STORE, {}, {"endpoint": "https://store", "credentialsSecretRef": keys, "limits": limits})
-        wanted = {"storeRef": {"name": "store"}, "bucketName": BUCKET, "service": {"state": "Disabled"}, **spec}
-        annotations = {CONFIRM_DESTROY_ANNOTATION: BUCKET}
-        self._put(MEDIA, {"finalizers": [FINALIZER], "annotations": annotations}, wanted)
+        self.environment = make_environment()
+        self.cluster = memory_cluster(self.environment)
+        assert isinstance(self.environment.stores, MemoryStore)
+        self.store = self.environment.stores
+        self.faults = self.cluster.faults
+        put_store(self.environment, limits={"allowDestroy": "Allowed"})
+        self.spec = self.cluster.objects[MEDIA]["spec"]
+        self.spec |= spec
+        self.cluster.change_annotations(MEDIA, {CONFIRM_DESTROY_ANNOTATION: BUCKET})
         visit(self.environment, MEDIA)
         self.store.buckets[BUCKET].objects["uploads/a"] = b"kept"
-        self.spec = self.cluster.objects[MEDIA]["spec"]
         self.cluster.objects[MEDIA]["metadata"]["deletionTimestamp"] = "2026-11-29T12:00:00+00:00"
         self.faults.writes.clear()
 
@@ -57,11 +50,6 @@ class World:
         conditions = self.cluster.objects[MEDIA]["status"]["conditions"]
         [found] = [condition for condition in conditions if condition["type"] == kind]
         return dict(found)
-
-    def _put(self, reference: Reference, metadata: dict[str, Any], spec: dict[str, Any]) -> None:
-        named = {"name": reference.name} | ({"namespace": reference.namespace} if reference.namespace else {})
-        document = {"apiVersion": API_VERSION, "kind": reference.kind, "metadata": named | metadata, "spec": spec}
-        self.cluster.put(document)
 
 
 def require_blocked(world: World, reason: str) -> str:
