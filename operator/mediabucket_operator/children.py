@@ -153,10 +153,10 @@ def _is_same_quantity(live: Any, wanted: Any) -> bool:
 
 
 def _quantity(text: str) -> int | None:
-    """In units of 10⁻⁹, to which the API server rounds up; None for what is none."""
+    """In thousandths, to which the API server rounds up what containers ask for; None for what is none."""
     found = _QUANTITY.fullmatch(text)
     if found is None:
         return None
     number, exponent, suffix = found.groups()
     factor = Fraction(10) ** int(exponent) if exponent else (_DECIMAL | _BINARY)[suffix or ""]
-    return ceil(Fraction(number) * factor * 10**9)
+    return ceil(Fraction(number) * factor * 1000)

@@ -39,8 +39,11 @@ def resource(name: str) -> MediaBucket:
         ("1k", "1e3", True),
         ("1M", "1E6", True),
         ("100m", "1e-1", True),
-        # Finer than a nano is rounded up; of large ones a float would not tell the last digit.
-        ("1n", "0.1n", True),
+        # Finer than a thousandth is rounded up; of large ones a float would not tell the last digit.
+        ("1m", "0.0005", True),
+        ("2m", "0.0015", True),
+        ("2m", "0.002001", False),
+        ("1m", "1.1m", False),
         ("9007199254740993", "9007199254740992", False),
         ("1E", "1Ei", False),
         ("1", "1i", False),
