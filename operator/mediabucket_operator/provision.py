@@ -160,12 +160,13 @@ class Provisioning:
 
     def _is_rolled_out(self, key: KeyInUse) -> bool:
         name = Reference("Deployment", self._resource.metadata.namespace, child_name(self._resource))
+        deployment = self._cluster.get(name)
         try:
             checksum = self._checksum(self._connection(key))
         except WorkloadIncomplete:
-            # No new Pod can be made: those that run have the key before this one. ServiceAvailable tells what lacks.
-            return False
-        return workload.is_rolled_out(self._cluster.get(name), checksum)
+            # No new Pod can be made: those that run, if any, have the key before this one. ServiceAvailable tells why.
+            return deployment is None
+        return workload.is_rolled_out(deployment, checksum)
 
     def _kept(self, key: KeyInUse | None, verdict: Verdict) -> BucketConnection | None:
         self._verdicts[ConditionType.CREDENTIALS_READY] = verdict

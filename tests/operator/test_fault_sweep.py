@@ -295,6 +295,11 @@ def test_a_rotation_without_a_database_ends_no_visit(service: dict[str, Any]) ->
     world.settle()
     assert len(world.keys_in_secret()) == 2
     require_silence(world)
+    # There never was a Pod: nothing runs with the replaced key.
+    a_day_later(world)
+    world.settle()
+    assert len(world.keys_in_secret()) == 1
+    require_silence(world)
 
 
 def test_applied_again_it_is_another_object_that_takes_its_former_bucket() -> None:
