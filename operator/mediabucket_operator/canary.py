@@ -48,9 +48,9 @@ class Canary:
             if got.body != body:
                 raise UploadPathBroken("GET of the published object: other bytes than those uploaded")
         finally:
-            for key in (published, pending):
-                removed = self.send(presigner.delete(key, expires_in=_SECONDS))
-        self._expect("DELETE", removed)
+            removals = [self.send(presigner.delete(key, expires_in=_SECONDS)) for key in (published, pending)]
+        for removal in removals:
+            self._expect("DELETE", removal)
 
     def _upload(self, presigner: Presigner, key: str, body: bytes) -> PresignedRequest:
         signed = self.connection.spec.uploads.integrity == Integrity.SIGNED

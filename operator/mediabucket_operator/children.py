@@ -3,7 +3,10 @@
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping
+from fractions import Fraction
+from math import ceil
 from typing import Any, Final
 
 from mediabucket_api.constants import API_VERSION, GROUP, MEDIA_BUCKET_KIND
@@ -21,7 +24,9 @@ APPLIED_ANNOTATION: Final = f"{GROUP}/applied"
 # A Service's name is a DNS label: https://datatracker.ietf.org/doc/html/rfc1035
 _LONGEST_NAME: Final = 63
 _SUFFIX: Final = "-media"
-_QUANTITY_SUFFIXES: Final = {"m": 1e-3, "": 1, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+_DECIMAL: Final = {suffix: Fraction(1000) ** power for power, suffix in enumerate(("n", "u", "m", "", *"kMGTPE"), -3)}
+_BINARY: Final = {f"{prefix}i": Fraction(1024) ** power for power, prefix in enumerate("KMGTPE", 1)}
+_QUANTITY: Final = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[eE]([+-]?\d{1,2})|([numkMGTPE]|[KMGTPE]i)?)", re.ASCII)
 
 
 class NotOurs(Exception):
@@ -147,10 +152,11 @@ def _is_same_quantity(live: Any, wanted: Any) -> bool:
     return one is not None and one == other
 
 
-def _quantity(text: str) -> float | None:
-    number = text.rstrip("mkMGKi")
-    factor = _QUANTITY_SUFFIXES.get(text[len(number) :])
-    try:
-        return None if factor is None else float(number) * factor
-    except ValueError:
+def _quantity(text: str) -> int | None:
+    """In thousandths, to which the API server rounds up what containers ask for; None for what is none."""
+    found = _QUANTITY.fullmatch(text)
+    if found is None:
         return None
+    number, exponent, suffix = found.groups()
+    factor = Fraction(10) ** int(exponent) if exponent else (_DECIMAL | _BINARY)[suffix or ""]
+    return ceil(Fraction(number) * factor * 1000)

@@ -1,10 +1,10 @@
-"""Conditions: one setter, so that `lastTransitionTime` moves only when a status flips."""
+"""Conditions: one maker, so that `lastTransitionTime` moves only when a status flips."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from mediabucket_api.status import Condition, ConditionStatus, ConditionType
+from mediabucket_api.status import Condition, ConditionStatus, ConditionType, StoreConditionType
 
 # Reasons that more than one module must spell the same way.
 NOT_CHECKED = "NotChecked"
@@ -53,21 +53,8 @@ class Conditions:
         """Every known condition, Ready first; those not decided in this visit stay as they were."""
         before = {condition.type: condition for condition in self.previous}
         decided = self.verdicts | {ConditionType.READY: self._ready(before)}
-        return tuple(self._condition(kind, decided.get(kind), before.get(kind)) for kind in ConditionType)
-
-    def _condition(self, kind: ConditionType, verdict: Verdict | None, before: Condition | None) -> Condition:
-        if verdict is None:
-            if before is not None:
-                return before
-            verdict = Verdict.unknown(NOT_CHECKED)
-        flipped = before is None or before.status != verdict.status
-        return Condition(
-            type=kind,
-            status=verdict.status,
-            reason=verdict.reason,
-            message=verdict.message,
-            observed_generation=self.generation,
-            last_transition_time=self.now if flipped or before is None else before.last_transition_time,
+        return tuple(
+            condition(kind, decided.get(kind), before.get(kind), self.generation, self.now) for kind in ConditionType
         )
 
     def _ready(self, before: Mapping[str, Condition]) -> Verdict:
@@ -75,6 +62,29 @@ class Conditions:
             return self.verdicts[ConditionType.READY]
         current = {kind: self.verdicts.get(kind) or _verdict(before.get(kind)) for kind in ConditionType}
         return ready(current)
+
+
+def condition(
+    kind: ConditionType | StoreConditionType,
+    verdict: Verdict | None,
+    before: Condition | None,
+    generation: int | None,
+    now: datetime,
+) -> Condition:
+    """The condition after a visit; without a verdict it stays as it was."""
+    if verdict is None:
+        if before is not None:
+            return before
+        verdict = Verdict.unknown(NOT_CHECKED)
+    flipped = before is None or before.status != verdict.status
+    return Condition(
+        type=kind,
+        status=verdict.status,
+        reason=verdict.reason,
+        message=verdict.message,
+        observed_generation=generation,
+        last_transition_time=now if flipped or before is None else before.last_transition_time,
+    )
 
 
 def ready(verdicts: Mapping[ConditionType, Verdict | None]) -> Verdict:

@@ -18,7 +18,7 @@ from mediabucket_operator.event_notes import of_transitions
 from mediabucket_operator.guard import StoreAccess, StoreRefused, store_access
 from mediabucket_operator.ownership import Found, Owner, look
 from mediabucket_operator.stored import Unreadable, read_media_bucket
-from mediabucket_operator.visit import Environment, tell, write_status
+from mediabucket_operator.visit import Environment, tell, tell_unreadable, unreadable, write_status
 from mediabucket_s3.admin import BucketAdmin
 from mediabucket_s3.errors import BucketMissing, BucketNotEmpty, NotImplementedByStore, S3Error
 
@@ -45,13 +45,24 @@ def release(environment: Environment, reference: Reference) -> Blocked | None:
     try:
         resource = read_media_bucket(manifest)
     except Unreadable as error:
-        retained = (manifest.get("spec") or {}).get("deletionPolicy", "Retain") == DeletionPolicy.RETAIN
-        return None if retained else Blocked("SpecUnreadable", f"{error}; {_WAYS_OUT}")
+        return _unread(environment, manifest, error)
     if leaves_everything(resource):
         return None
     blocked = _delete(environment, resource)
     if blocked is not None:
         _write(environment, manifest, resource, blocked)
+    return blocked
+
+
+def _unread(environment: Environment, manifest: Manifest, error: Unreadable) -> Blocked | None:
+    """Of a spec that cannot be read as a whole, what says that everything stays still counts."""
+    annotations = manifest["metadata"].get("annotations") or {}
+    policy = (manifest.get("spec") or {}).get("deletionPolicy", DeletionPolicy.RETAIN)
+    if policy == DeletionPolicy.RETAIN or annotations.get(ABANDON_ANNOTATION) == "true":
+        return None
+    blocked = Blocked("SpecUnreadable", f"{error}: apply the manifest again, {_WAYS_OUT}")
+    told = {ConditionType.DELETION_BLOCKED: Verdict.true(blocked.reason, blocked.message)}
+    tell_unreadable(environment, manifest, unreadable(error) | told)
     return blocked
 
 

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mediabucket_operator.cluster import Reference
 
@@ -23,7 +23,6 @@ class _Entry:
     running: bool = False
     # Asked for while a visit was running: what that one has read may be old.
     again: bool = False
-    waiting: list["asyncio.Future[None]"] = field(default_factory=list)
 
 
 class Dispatcher:
@@ -50,18 +49,9 @@ class Dispatcher:
         elif due < entry.due:
             self._put(reference, entry, due)
 
-    async def now(self, reference: Reference) -> None:
-        """Visit, and wait until a visit that began after this call has ended."""
-        self.soon(reference)
-        done = asyncio.get_running_loop().create_future()
-        self._entries[reference].waiting.append(done)
-        await done
-
     def forget(self, reference: Reference) -> None:
-        """Do not visit any more; who waits is let go."""
-        entry = self._entries.pop(reference, None)
-        if entry is not None:
-            _release(entry.waiting)
+        """Do not visit any more."""
+        self._entries.pop(reference, None)
 
     def waiting(self) -> dict[str, int]:
         """How many visits are due and have not begun, by the kinds of objects that are known."""
@@ -78,8 +68,6 @@ class Dispatcher:
         finally:
             # Threads that wait for a store that does not answer must not hold up the end of the process.
             self._executor.shutdown(wait=False, cancel_futures=True)
-            for entry in self._entries.values():
-                _release(entry.waiting)
 
     def _put(self, reference: Reference, entry: _Entry, due: float) -> None:
         entry.due = due
@@ -96,13 +84,12 @@ class Dispatcher:
 
     def _begin(self, reference: Reference, entry: _Entry) -> None:
         entry.running, entry.again, entry.due = True, False, float("inf")
-        waiting, entry.waiting = entry.waiting, []
         self._free -= 1
-        task = asyncio.get_running_loop().create_task(self._visit(reference, entry, waiting))
+        task = asyncio.get_running_loop().create_task(self._visit(reference, entry))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _visit(self, reference: Reference, entry: _Entry, waiting: list["asyncio.Future[None]"]) -> None:
+    async def _visit(self, reference: Reference, entry: _Entry) -> None:
         next_in: float | None = 60.0
         try:
             next_in = await asyncio.get_running_loop().run_in_executor(self._executor, self._visitor, reference)
@@ -111,14 +98,13 @@ class Dispatcher:
         finally:
             self._free += 1
             entry.running = False
-            _release(waiting)
             self._plan_next(reference, entry, next_in)
             self._woken.set()
 
     def _plan_next(self, reference: Reference, entry: _Entry, next_in: float | None) -> None:
         if self._entries.get(reference) is not entry:
             return
-        if entry.again or entry.waiting:
+        if entry.again:
             self._put(reference, entry, time.monotonic())
         elif next_in is None:
             self.forget(reference)
@@ -135,10 +121,3 @@ class Dispatcher:
                 await self._woken.wait()
         except TimeoutError:
             return
-
-
-def _release(waiting: list["asyncio.Future[None]"]) -> None:
-    for future in waiting:
-        if not future.done():
-            future.set_result(None)
-    waiting.clear()

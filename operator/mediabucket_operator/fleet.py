@@ -7,7 +7,7 @@ from typing import Final
 from mediabucket_api.constants import MEDIA_BUCKET_KIND
 from mediabucket_api.spec import default_bucket_name
 from mediabucket_api.status import OwnershipState
-from mediabucket_operator.cluster import Manifest, Reference, is_terminating
+from mediabucket_operator.cluster import Manifest, Reference
 from mediabucket_operator.guard import StoreRefused
 
 # How long a store that did not answer is left alone by all but one visit.
@@ -24,7 +24,6 @@ class Member:
     bucket: str
     created: str
     resync_seconds: float
-    terminating: bool
     owns_bucket: bool
 
     @classmethod
@@ -38,7 +37,6 @@ class Member:
             bucket=spec.get("bucketName") or status.get("bucketName") or default,
             created=metadata.get("creationTimestamp", ""),
             resync_seconds=float(spec.get("resyncIntervalSeconds", 300)),
-            terminating=is_terminating(manifest),
             owns_bucket=(status.get("ownership") or {}).get("state") == OwnershipState.OWNED,
         )
 

@@ -26,10 +26,16 @@ class Pulse:
         self._loop: float | None = None
         self._watches: dict[str, float] = {}
         self._visits: dict[int, tuple[str, float]] = {}
+        self._ended: list[str] = []
 
     def loop_turned(self) -> None:
         with self._lock:
             self._loop = self._clock()
+
+    def ended(self, what: str) -> None:
+        """A part of the process that must run for as long as the process does has ended."""
+        with self._lock:
+            self._ended.append(what)
 
     def watch_heard(self, path: str) -> bool:
         """A watch was opened, or something came out of it; answers whether it had been heard before."""
@@ -61,7 +67,8 @@ class Pulse:
         """What a restart could mend; nothing while all is well."""
         with self._lock:
             now = self._clock()
-            return [*self._loop_problems(now), *self._watch_problems(now), *self._visit_problems(now)]
+            ended = [f"task {what} ended" for what in self._ended]
+            return [*ended, *self._loop_problems(now), *self._watch_problems(now), *self._visit_problems(now)]
 
     def silence(self) -> dict[str, float]:
         """Seconds since each watch was heard from."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 from mediabucket_api.capabilities import CapabilityName
 from mediabucket_api.connection import BucketConnection
 from mediabucket_api.object_store import IamMode
-from mediabucket_api.resources import MediaBucket
+from mediabucket_api.resources import MediaBucket, ObjectStore
 from mediabucket_api.spec import Integrity
 from mediabucket_api.status import (
     CapabilityVerdict,
@@ -141,8 +141,7 @@ class Provisioning:
             identity.retire(key.retiring_key_id)
             self._notes.append(Note("KeyRetired", f"access key {key.retiring_key_id} was deleted"))
             key = replace(key, retiring_key_id=None, retire_after=None)
-        told = "" if key.retiring_key_id is None else f"{key.retiring_key_id} still works until {key.retire_after}"
-        return self._kept(key, Verdict.true("Rotating" if told else "Scoped", told))
+        return self._kept(key, scope(key, self._access.resource))
 
     def _issued(self, identity: BucketIdentity, replaced: KeyInUse | None) -> KeyInUse:
         key = identity.issue(self._now, self._resource, replaced)
@@ -157,9 +156,17 @@ class Provisioning:
             return may_retire(key, self._now, rolled_out=True)
         if key.retiring_key_id is None:
             return False
+        return may_retire(key, self._now, rolled_out=self._is_rolled_out(key))
+
+    def _is_rolled_out(self, key: KeyInUse) -> bool:
         name = Reference("Deployment", self._resource.metadata.namespace, child_name(self._resource))
-        rolled_out = workload.is_rolled_out(self._cluster.get(name), self._checksum(self._connection(key)))
-        return may_retire(key, self._now, rolled_out=rolled_out)
+        deployment = self._cluster.get(name)
+        try:
+            checksum = self._checksum(self._connection(key))
+        except WorkloadIncomplete:
+            # No new Pod can be made: those that run, if any, have the key before this one. ServiceAvailable tells why.
+            return deployment is None
+        return workload.is_rolled_out(deployment, checksum)
 
     def _kept(self, key: KeyInUse | None, verdict: Verdict) -> BucketConnection | None:
         self._verdicts[ConditionType.CREDENTIALS_READY] = verdict
@@ -290,6 +297,21 @@ def availability(deployment: Manifest, resource: MediaBucket) -> Verdict:
     if stuck is not None:
         return Verdict.false("ProgressDeadlineExceeded", f"{told}: see its Pods")
     return Verdict.false("TooFewReplicas", told)
+
+
+def scope(key: KeyInUse, store: ObjectStore) -> Verdict:
+    """CredentialsReady of a bucket that has a key of its own, which the store need not confine to it."""
+    probed = {capability.name: capability.verdict for capability in store.status.capabilities}
+    if probed.get(CapabilityName.IAM) == CapabilityVerdict.IGNORED:
+        return Verdict.false(
+            "ScopeNotEnforced",
+            f"a probe found that the store does not act on the policies of its users: key {key.access_key_id} reaches"
+            f" every bucket; set iam.mode: Shared of ObjectStore {store.metadata.name} to accept that, or use another"
+            " store",
+        )
+    if key.retiring_key_id is None:
+        return Verdict.true("Scoped")
+    return Verdict.true("Rotating", f"{key.retiring_key_id} still works until {key.retire_after}")
 
 
 def unpromised(integrity: Integrity, capabilities: Mapping[str, str]) -> str | None:

@@ -30,7 +30,7 @@ from mediabucket_operator.aspects.public_access import PublicAccessAspect
 from mediabucket_operator.aspects.settings import EncryptionAspect, TagsAspect, VersioningAspect
 from mediabucket_operator.changes import Change, differences
 from mediabucket_operator.conditions import DIFFERS, NOT_KEPT, Conditions, Verdict
-from mediabucket_operator.ownership import Decision, Mark, Owner, Step, decide, look, write_mark
+from mediabucket_operator.ownership import Decision, Found, Mark, Owner, Step, decide, look, read_mark, write_mark
 from mediabucket_s3.admin import BucketAdmin
 from mediabucket_s3.errors import BucketTaken, S3Error, StoreUnavailable, Throttled
 
@@ -76,9 +76,9 @@ def reconcile(
     `capabilities` is what a probe found out about the store. `announce` is given the status to keep before a bucket
     is made; what it raises ends the pass before anything was written.
     """
-    visit = _Visit(resource, admin, connection, now, cluster, capabilities)
     if resource.spec.management_policy == ManagementPolicy.PAUSE:
-        return visit.paused()
+        return Outcome(paused(resource, now))
+    visit = _Visit(resource, admin, connection, now, cluster, capabilities)
     try:
         decision = decide(resource, look(admin), cluster)
     except S3Error as error:
@@ -91,6 +91,15 @@ def reconcile(
     if decision.step == Step.CREATE:
         announce(claim(resource))
     return visit.carried_out(decision)
+
+
+def paused(resource: MediaBucket, now: datetime) -> MediaBucketStatus:
+    """The last state stays; on a first visit nothing is known."""
+    if resource.status.conditions:
+        return resource.status
+    conditions = Conditions((), resource.metadata.generation, now)
+    conditions.set(ConditionType.READY, Verdict.unknown("Paused", "managementPolicy is Pause"))
+    return resource.status.model_copy(update={"conditions": conditions.build()})
 
 
 def claim(resource: MediaBucket) -> MediaBucketStatus:
@@ -129,13 +138,6 @@ class _Visit:
             capabilities={capability.name: capability for capability in capabilities},
         )
 
-    def paused(self) -> Outcome:
-        """The last state stays; on a first visit nothing is known."""
-        if self._resource.status.conditions:
-            return Outcome(self._resource.status)
-        self._conditions.set(ConditionType.READY, Verdict.unknown("Paused", "managementPolicy is Pause"))
-        return Outcome(self._resource.status.model_copy(update={"conditions": self._conditions.build()}))
-
     def failed(self, error: S3Error, ownership: Ownership | None) -> Outcome:
         """The store did not let us own the bucket: the last good state is kept."""
         verdict = Verdict.false(type(error).__name__, str(error))
@@ -167,9 +169,11 @@ class _Visit:
     def carried_out(self, decision: Decision) -> Outcome:
         """Own the bucket, then every aspect."""
         try:
-            self._own(decision)
+            decision = self._own(decision)
         except S3Error as error:
             return self.failed(error, _ownership_after(error, decision, self._resource.status.ownership))
+        if decision.step == Step.REFUSE:
+            return self.refused(decision)
         self._conditions.set(ConditionType.BUCKET_OWNED, decision.verdict)
         changes = tuple(change.done() for change in self._ownership_changes(decision))
         taken = decision.step != Step.KEEP
@@ -182,13 +186,28 @@ class _Visit:
         named = Change("bucket", "name", None, self._context.bucket)
         return (named, marked) if decision.step == Step.CREATE else (marked,)
 
-    def _own(self, decision: Decision) -> None:
+    def _own(self, decision: Decision) -> Decision:
+        """Make or mark the bucket; what became of the decision, when somebody else was faster."""
         if decision.step == Step.KEEP:
-            return
-        mark = Mark(self._owner, decision.ownership.origin or OwnershipOrigin.ADOPTED)
+            return decision
         if decision.step == Step.CREATE:
-            self._admin.create(self._connection.region, {**TAGS.desired(self._context), **mark.tags()})
-        write_mark(self._admin, mark)
+            decision = self._create(decision)
+        if decision.step != Step.REFUSE:
+            write_mark(self._admin, self._mark(decision))
+        return decision
+
+    def _create(self, decision: Decision) -> Decision:
+        tags = {**TAGS.desired(self._context), **self._mark(decision).tags()}
+        self._admin.create(self._connection.region, tags)
+        # In us-east-1 AWS answers 200 for a bucket that the account has already: another cluster may have made and
+        # marked it since we looked. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
+        found = read_mark(self._admin)
+        if found is None or found.owner.uid == self._owner.uid:
+            return decision
+        return decide(self._resource, Found(exists=True, mark=found), self._owner.cluster)
+
+    def _mark(self, decision: Decision) -> Mark:
+        return Mark(self._owner, decision.ownership.origin or OwnershipOrigin.ADOPTED)
 
     def _everything_missing(self) -> tuple[Change, ...]:
         return tuple(

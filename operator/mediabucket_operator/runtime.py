@@ -1,7 +1,6 @@
 """The parts of a running operator and the tasks between them: kopf's handlers hold on to one of these."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Self, TypeVar
@@ -46,7 +45,7 @@ class Runtime:
         metrics.allow_workers(settings.workers)
         self._secrets = SecretVersions(cluster, settings.namespace)
         self._health = HealthServer.start(settings.host, settings.port, pulse.problems)
-        self._tasks = [self._loop.create_task(task) for task in self._lasting()]
+        self._tasks = [lasting(self._loop.create_task(work, name=name), pulse) for name, work in self._lasting()]
         self._blocked = 0
 
     @classmethod
@@ -151,8 +150,12 @@ class Runtime:
         }
         return manifest.get("spec"), annotations
 
-    def _lasting(self) -> list[Coroutine[Any, Any, None]]:
-        return [self.dispatcher.run(), self._beat(), self._follow_secrets()]
+    def _lasting(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+        return [
+            ("dispatcher", self.dispatcher.run()),
+            ("beat", self._beat()),
+            ("follow secrets", self._follow_secrets()),
+        ]
 
     async def _beat(self) -> None:
         while True:
@@ -166,9 +169,30 @@ class Runtime:
     async def _follow_secrets(self) -> None:
         while True:
             await asyncio.sleep(self._settings.store_poll_seconds)
-            with contextlib.suppress(ClusterError):
-                for name in await asyncio.to_thread(self._secrets.changed):
-                    self.dispatcher.soon(Reference(OBJECT_STORE_KIND, "", name))
+            for name in await asyncio.to_thread(self._changed_secrets):
+                self.dispatcher.soon(Reference(OBJECT_STORE_KIND, "", name))
+
+    def _changed_secrets(self) -> list[str]:
+        try:
+            return self._secrets.changed()
+        except ClusterError as error:
+            logger.warning("%s", error)
+        except Exception:
+            # One object that nobody expected must not end the look at all others.
+            logger.exception("the look at the Secrets of ObjectStores ended in an error that nobody expected")
+        return []
+
+
+def lasting(task: "asyncio.Task[None]", pulse: Pulse) -> "asyncio.Task[None]":
+    """Whose end, but for being cancelled, makes the process unhealthy: nothing else would notice it."""
+
+    def note(ended: "asyncio.Task[None]") -> None:
+        if not ended.cancelled():
+            logger.error("task %s ended", ended.get_name(), exc_info=ended.exception())
+            pulse.ended(ended.get_name())
+
+    task.add_done_callback(note)
+    return task
 
 
 def identity_of(cluster: Cluster) -> str:

@@ -17,13 +17,13 @@ from mediabucket_api.status import (
 )
 from mediabucket_operator import metrics
 from mediabucket_operator.cluster import Manifest, Reference, is_terminating
-from mediabucket_operator.conditions import Verdict
+from mediabucket_operator.conditions import Verdict, condition
 from mediabucket_operator.credentials import user_prefix
 from mediabucket_operator.event_notes import of_transitions
 from mediabucket_operator.guard import StoreAccess, StoreRefused, access_of
 from mediabucket_operator.probe import bucket_name_for
 from mediabucket_operator.stored import Unreadable, read_object_store
-from mediabucket_operator.visit import Environment, tell, write_status
+from mediabucket_operator.visit import Environment, tell, tell_unreadable, unreadable, write_status
 from mediabucket_s3.errors import AccessDenied, S3Error
 
 PROBE_NOW: Final = "now"
@@ -48,8 +48,8 @@ def visit_store(environment: Environment, name: str) -> StoreVisited:
         return StoreVisited(present=False, matters=True)
     try:
         store = read_object_store(manifest)
-    except Unreadable:
-        return StoreVisited(present=True)
+    except Unreadable as error:
+        return StoreVisited(present=True, matters=tell_unreadable(environment, manifest, unreadable(error)))
     now = environment.clock().replace(microsecond=0)
     status = _looked_at(environment, store, now)
     written = write_status(environment, manifest, status)
@@ -165,33 +165,16 @@ def _probed(environment: Environment, store: ObjectStore, access: StoreAccess, n
 
 
 def _status(store: ObjectStore, now: datetime, verdicts: Mapping[StoreConditionType, Verdict]) -> ObjectStoreStatus:
-    before = {condition.type: condition for condition in store.status.conditions}
+    before = {found.type: found for found in store.status.conditions}
     conditions = [
-        _condition(kind, verdicts.get(kind), before.get(kind), store.metadata.generation, now)
+        condition(kind, verdicts.get(kind), before.get(kind), store.metadata.generation, now)
         for kind in (StoreConditionType.REACHABLE, StoreConditionType.PROBED)
     ]
-    wrong = next((condition for condition in conditions if condition.status != ConditionStatus.TRUE), None)
+    wrong = next((found for found in conditions if found.status != ConditionStatus.TRUE), None)
     ready = Verdict.true("Available") if wrong is None else Verdict.false(wrong.reason, wrong.message)
-    summary = _condition(StoreConditionType.READY, ready, before.get("Ready"), store.metadata.generation, now)
+    summary = condition(StoreConditionType.READY, ready, before.get("Ready"), store.metadata.generation, now)
     update = {"observed_generation": store.metadata.generation, "conditions": (summary, *conditions)}
     return store.status.model_copy(update=update)
-
-
-def _condition(
-    kind: StoreConditionType, verdict: Verdict | None, before: Condition | None, generation: int | None, now: datetime
-) -> Condition:
-    if verdict is None and before is not None:
-        return before
-    verdict = verdict or Verdict.unknown("NotChecked")
-    flipped = before is None or before.status != verdict.status
-    return Condition(
-        type=kind,
-        status=verdict.status,
-        reason=verdict.reason,
-        message=verdict.message,
-        observed_generation=generation,
-        last_transition_time=now if flipped or before is None else before.last_transition_time,
-    )
 
 
 def _probe_bucket(cluster_id: str, store: ObjectStore) -> str:

@@ -5,7 +5,7 @@ finds. Nothing is written to the API server, and nothing to the store, when noth
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -14,6 +14,7 @@ from mediabucket_api.resources import MediaBucket
 from mediabucket_api.spec import MAX_BUCKET_NAME_CHARACTERS, ManagementPolicy
 from mediabucket_api.status import (
     ChangeAction,
+    Condition,
     ConditionType,
     MediaBucketStatus,
     ObjectStoreStatus,
@@ -30,13 +31,13 @@ from mediabucket_operator.cluster import (
     is_protected,
     is_terminating,
 )
-from mediabucket_operator.conditions import Conditions, Verdict
+from mediabucket_operator.conditions import Conditions, Verdict, condition
 from mediabucket_operator.event_notes import Note, event, of_changes, of_plan, of_transitions, short
 from mediabucket_operator.guard import StoreAccess, StoreRefused, require_allowed, store_access
 from mediabucket_operator.provision import Provisioned, Provisioning
-from mediabucket_operator.reconcile import Outcome, reconcile
+from mediabucket_operator.reconcile import Outcome, paused, reconcile
 from mediabucket_operator.settings import OperatorSettings
-from mediabucket_operator.stored import Unreadable, as_document, read_media_bucket
+from mediabucket_operator.stored import Unreadable, as_document, read_media_bucket, readable_conditions
 from mediabucket_operator.stores import Stores
 
 logger = logging.getLogger(__name__)
@@ -83,7 +84,8 @@ def visit(environment: Environment, reference: Reference, refusal: StoreRefused 
     try:
         resource = read_media_bucket(manifest)
     except Unreadable as error:
-        return _unreadable(environment, manifest, error)
+        tell_unreadable(environment, manifest, unreadable(error))
+        return Visited(present=True)
     return _Visit(environment, manifest, resource, refusal).run()
 
 
@@ -115,6 +117,35 @@ def tell(environment: Environment, manifest: Manifest, notes: Sequence[Note]) ->
             return
 
 
+def unreadable(error: Unreadable) -> dict[ConditionType, Verdict]:
+    """Another version of the types wrote the spec."""
+    return {ConditionType.READY: Verdict.false("SpecUnreadable", f"{error}: apply the manifest again")}
+
+
+def tell_unreadable(environment: Environment, manifest: Manifest, verdicts: Mapping[ConditionType, Verdict]) -> bool:
+    """Put these conditions on an object whose spec cannot be read, and touch nothing else of it; whether they are
+    news. Raises ClusterError.
+    """
+    status, now = manifest.get("status") or {}, environment.clock().replace(microsecond=0)
+    before = readable_conditions(status)
+    told = [
+        condition(kind, verdict, _of_type(before, kind), manifest["metadata"].get("generation"), now)
+        for kind, verdict in verdicts.items()
+    ]
+    if all(one in before for one in told):
+        return False
+    others = [found for found in status.get("conditions") or [] if found.get("type") not in verdicts]
+    ours = [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in told]
+    written = environment.cluster.update_status({**manifest, "status": {**status, "conditions": [*ours, *others]}})
+    logger.warning("%s cannot be read: %s", Reference.of(manifest), told[0].message)
+    tell(environment, written, list(of_transitions(before, told)))
+    return True
+
+
+def _of_type(conditions: Sequence[Condition], kind: ConditionType) -> Condition | None:
+    return next((found for found in conditions if found.type == kind), None)
+
+
 class _Visit:
     def __init__(
         self, environment: Environment, manifest: Manifest, resource: MediaBucket, refusal: StoreRefused | None
@@ -127,7 +158,7 @@ class _Visit:
 
     def run(self) -> Visited:
         if self._resource.spec.management_policy == ManagementPolicy.PAUSE:
-            return self._finish(Outcome(self._paused()))
+            return self._finish(Outcome(paused(self._resource, self._now)))
         try:
             access = self._access()
         except StoreRefused as refusal:
@@ -181,14 +212,6 @@ class _Visit:
             access=access,
         ).run()
 
-    def _paused(self) -> MediaBucketStatus:
-        status = self._resource.status
-        if status.conditions:
-            return status
-        return status.model_copy(
-            update={"conditions": self._conditions(Verdict.unknown("Paused", "managementPolicy is Pause"))}
-        )
-
     def _refused(self, refusal: StoreRefused) -> MediaBucketStatus:
         """Not a call to the store; what is known of the bucket stays."""
         verdict = Verdict.false(refusal.reason, refusal.message)
@@ -200,11 +223,6 @@ class _Visit:
             "conditions": conditions.build(),
         }
         return self._resource.status.model_copy(update=update)
-
-    def _conditions(self, ready: Verdict) -> tuple[object, ...]:
-        conditions = Conditions(self._resource.status.conditions, self._resource.metadata.generation, self._now)
-        conditions.set(ConditionType.READY, ready)
-        return conditions.build()
 
     def _finish(self, outcome: Outcome, provisioned: Provisioned | None = None) -> Visited:
         status = self._concluded(outcome, provisioned or Provisioned())
@@ -222,13 +240,12 @@ class _Visit:
 
     def _concluded(self, outcome: Outcome, provisioned: Provisioned) -> MediaBucketStatus:
         """The status of the store's side and of the cluster's side as one, on top of what it was before the visit."""
-        before = {condition.type: condition for condition in self._resource.status.conditions}
+        before = {found.type: found for found in self._resource.status.conditions}
         conditions = Conditions(self._resource.status.conditions, self._resource.metadata.generation, self._now)
-        for condition in outcome.status.conditions:
-            decided = condition != before.get(condition.type) and condition.type != ConditionType.READY
-            if decided and condition.observed_generation == self._resource.metadata.generation:
-                verdict = Verdict(condition.status, condition.reason, condition.message)
-                conditions.set(ConditionType(condition.type), verdict)
+        for found in outcome.status.conditions:
+            decided = found != before.get(found.type) and found.type != ConditionType.READY
+            if decided and found.observed_generation == self._resource.metadata.generation:
+                conditions.set(ConditionType(found.type), Verdict(found.status, found.reason, found.message))
         for kind, verdict in provisioned.verdicts.items():
             conditions.set(kind, verdict)
         conditions.set(ConditionType.DELETION_BLOCKED, Verdict.false("NotRequested", ""))
@@ -256,17 +273,3 @@ def planned(change: Change) -> PlannedChange:
         before=short(change.before),
         after=short(change.after),
     )
-
-
-def _unreadable(environment: Environment, manifest: Manifest, error: Unreadable) -> Visited:
-    """Another version of the types wrote it: told in Ready, and nothing else is touched."""
-    status = manifest.get("status") or {}
-    message = f"{error}: apply the manifest again"
-    found = [condition for condition in status.get("conditions", []) if condition.get("type") == ConditionType.READY]
-    if not found or found[0].get("message") != message:
-        others = [condition for condition in status.get("conditions", []) if condition not in found]
-        built = Conditions((), manifest["metadata"].get("generation"), environment.clock().replace(microsecond=0))
-        built.set(ConditionType.READY, Verdict.false("SpecUnreadable", message))
-        ready = built.build()[0].model_dump(mode="json", by_alias=True, exclude_none=True)
-        environment.cluster.update_status({**manifest, "status": {**status, "conditions": [ready, *others]}})
-    return Visited(present=True)

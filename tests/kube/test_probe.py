@@ -53,7 +53,27 @@ def test_signed_is_promised_only_where_it_is_enforced(platform: Platform, moto: 
     assert (told["status"], told["reason"]) == ("False", "IntegrityNotEnforced")
     assert "the store does not enforce SignedChecksum: use Verified" in told["message"]
     platform.kube.apply(media_bucket("broken", team, "moto"))
-    platform.wait("broken", team)
+    eventually(lambda: condition(platform.get("broken", team), "UploadPathVerified")["status"] == "True")
+
+
+def test_a_key_that_reaches_every_bucket_is_not_called_scoped(
+    platform: Platform, moto: StoreConnection, team: str
+) -> None:
+    name = f"open-{team}"
+    platform.kube.apply(*store_documents(name, moto))
+    platform.kube.kubectl("wait", "--for=condition=Ready", f"ostore/{name}", "--timeout=30s")
+    assert verdicts(platform, name)["Iam"] == "Ignored"
+    platform.kube.apply(media_bucket("media", team, name))
+    told = eventually(lambda: condition(platform.get("media", team), "CredentialsReady"))
+    assert (told["status"], told["reason"]) == ("False", "ScopeNotEnforced")
+    assert f"set iam.mode: Shared of ObjectStore {name} to accept that" in told["message"]
+    assert condition(platform.get("media", team), "Ready")["reason"] == "ScopeNotEnforced"
+    # Applications are not cut off by what is told: they have a key of their own, and uploads work.
+    assert platform.kube.get("secret", "media-media", team)["data"]["AWS_ACCESS_KEY_ID"]
+    assert condition(platform.get("media", team), "UploadPathVerified")["status"] == "True"
+    platform.kube.apply(*store_documents(name, moto, iam={"mode": "Shared"}))
+    platform.wait("media", team)
+    assert condition(platform.get("media", team), "CredentialsReady")["reason"] == "Shared"
 
 
 def test_a_probe_on_request(platform: Platform, team: str) -> None:

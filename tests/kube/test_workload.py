@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from kube_platform import Platform
+from kube_platform import Platform, report
 from operator_process import condition, eventually, media_bucket
 
 pytestmark = pytest.mark.usefixtures("_nobody_runs_pods")
@@ -41,17 +41,6 @@ def served(platform: Platform, team: str, **service: Any) -> dict[str, Any]:
 COLLECTED_SECONDS = 90
 
 
-def report(platform: Platform, team: str, replicas: int, available: int) -> None:
-    """Play the Deployment's controller."""
-    generation = platform.kube.get("deployment", "media-media", team)["metadata"]["generation"]
-    counts = ("replicas", "updatedReplicas")
-    seen = {"availableReplicas": available, "readyReplicas": available, "unavailableReplicas": replicas - available}
-    status = {"observedGeneration": generation, **dict.fromkeys(counts, replicas), **seen}
-    patch = json.dumps({"status": status})
-    where = ("-n", team, "--subresource=status", "--type=merge", "-p", patch)
-    platform.kube.kubectl("patch", "deployment/media-media", *where)
-
-
 def checksum(deployment: dict[str, Any]) -> str:
     return str(deployment["spec"]["template"]["metadata"]["annotations"]["mediabucket.dev/checksum"])
 
@@ -75,13 +64,13 @@ def test_everything_is_there_and_restricted(platform: Platform, team: str) -> No
 def test_available_follows_the_deployment(platform: Platform, team: str) -> None:
     served(platform, team)
     eventually(lambda: condition(platform.get("media", team), "ServiceAvailable").get("reason") == "RollingOut")
-    report(platform, team, replicas=2, available=1)
+    report(platform.kube, "media-media", team, replicas=2, available=1)
     few = eventually(lambda: _with_reason(platform, team, "TooFewReplicas"))
     assert few["message"] == "1 of 2 replicas of Deployment media-media are available"
 
     def ready() -> bool:
         # Again and again, as the real one does: a new generation is reported too.
-        report(platform, team, replicas=2, available=2)
+        report(platform.kube, "media-media", team, replicas=2, available=2)
         return condition(platform.get("media", team), "Ready").get("status") == "True"
 
     eventually(ready, seconds=60, every=1)

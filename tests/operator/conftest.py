@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 from counted_store import NOW, CountedAdmin, MakeResource, Pass
+from memory_environment import make_environment
 
 from mediabucket_api.resources import MediaBucket
 from mediabucket_api.status import MediaBucketStatus
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 from mediabucket_operator.reconcile import Outcome, reconcile
+from mediabucket_operator.visit import Environment
 
 
 @pytest.fixture
@@ -25,6 +27,11 @@ def make_resource(bucket_name: str) -> MakeResource:
         return resource if status is None else resource.model_copy(update={"status": status})
 
     return make
+
+
+@pytest.fixture
+def environment() -> Environment:
+    return make_environment()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from memory_world import Bucket, Fault, Faults, MemoryCluster, MemoryStore
 
-from mediabucket_api.constants import API_VERSION, FINALIZER
+from mediabucket_api.constants import API_VERSION, FINALIZER, OWNER_TAG
 from mediabucket_operator.cluster import ClusterError, Reference
 from mediabucket_operator.deletion import release
 from mediabucket_operator.settings import OperatorSettings
@@ -131,14 +131,34 @@ def edit_every_aspect(world: World) -> None:
     )
 
 
-def shrink_the_service(world: World) -> None:
-    world.apply(
-        service={"state": "Enabled", "replicas": {"min": 1, "max": 1}, "database": {"secretRef": {"name": "database"}}}
-    )
+SERVED: dict[str, Any] = {
+    "state": "Enabled",
+    "replicas": {"min": 1, "max": 1},
+    "database": {"secretRef": {"name": "database"}},
+}
+
+
+def serve(world: World) -> None:
+    world.apply(service=SERVED)
 
 
 def rotate(world: World) -> None:
     world.apply(annotations={"mediabucket.dev/rotate-credentials": "1"})
+
+
+def rotate_while_serving(world: World) -> None:
+    world.apply(annotations={"mediabucket.dev/rotate-credentials": "1"}, service=SERVED)
+
+
+def roll_out(world: World) -> None:
+    """Play the Deployment's controller: every Pod runs what was last applied."""
+    deployment = world.cluster.objects[Reference("Deployment", "team-a", "media-media")]
+    counts = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas", "readyReplicas"), 1)
+    deployment["status"] = {"observedGeneration": deployment["metadata"]["generation"], **counts}
+
+
+def the_database_secret_goes(world: World) -> None:
+    world.cluster.remove(Reference("Secret", "team-a", "database"))
 
 
 def a_day_later(world: World) -> None:
@@ -163,10 +183,18 @@ SCENARIOS: dict[str, list[Step]] = {
     "edit every aspect": [
         lambda world: world.apply(),
         edit_every_aspect,
-        shrink_the_service,
+        serve,
         lambda world: world.apply(versioning="Suspended"),
     ],
     "rotate": [lambda world: world.apply(), rotate, a_day_later],
+    "rotate with a service": [serve, roll_out, rotate_while_serving, a_day_later, roll_out],
+    "rotate, then the database Secret goes": [
+        serve,
+        roll_out,
+        rotate_while_serving,
+        the_database_secret_goes,
+        a_day_later,
+    ],
     "rotate by age": [
         lambda world: world.apply(),
         lambda world: setattr(world, "now", world.now + timedelta(days=91)),
@@ -241,6 +269,45 @@ def test_a_foreign_bucket_gets_no_write() -> None:
     world = play(SCENARIOS["a bucket of nobody"], {})
     assert world.store.buckets["media-bucket"] == Bucket(objects={"theirs": b"1"}, tags={"team": "b"})
     assert not [write for write in world.faults.writes if write.startswith("store")]
+
+
+def test_a_replaced_key_outlives_the_last_pod_that_runs_with_it() -> None:
+    ends = {name: play(SCENARIOS[name], {}) for name in SCENARIOS if name.startswith("rotate")}
+    left = {name: len(world.keys_in_secret()) for name, world in ends.items()}
+    assert left == {
+        "rotate": 1,
+        "rotate with a service": 1,
+        # Nobody can roll out the new key: the old Pods need theirs for as long as it takes.
+        "rotate, then the database Secret goes": 2,
+        "rotate by age": 1,
+    }
+    conditions = ends["rotate, then the database Secret goes"].cluster.objects[MEDIA]["status"]["conditions"]
+    told = {condition["type"]: condition["reason"] for condition in conditions}
+    assert (told["ServiceAvailable"], told["CredentialsReady"]) == ("SecretMissing", "Rotating")
+
+
+@pytest.mark.parametrize("service", [{}, {"state": "Enabled"}])
+def test_a_rotation_without_a_database_ends_no_visit(service: dict[str, Any]) -> None:
+    world = World()
+    world.apply(service=service)
+    world.settle()
+    world.apply(service=service, annotations={"mediabucket.dev/rotate-credentials": "1"})
+    world.settle()
+    assert len(world.keys_in_secret()) == 2
+    require_silence(world)
+    # There never was a Pod: nothing runs with the replaced key.
+    a_day_later(world)
+    world.settle()
+    assert len(world.keys_in_secret()) == 1
+    require_silence(world)
+
+
+def test_applied_again_it_is_another_object_that_takes_its_former_bucket() -> None:
+    world = play(SCENARIOS["delete, Retain, apply again"], {})
+    assert world.cluster.lives[MEDIA] == 2
+    uid = world.cluster.objects[MEDIA]["metadata"]["uid"]
+    assert world.store.buckets["media-bucket"].tags[OWNER_TAG] == uid
+    assert [user.endswith(uid) for user in world.store.users] == [True]
 
 
 def test_nothing_is_made_for_an_object_that_could_vanish_at_once() -> None:

@@ -1,11 +1,17 @@
 """Stores that fail, lack parts of S3, or do not keep what they accept."""
 
+import json
 from typing import Any
 
 import pytest
-from counted_store import EVERYTHING, CountedAdmin, MakeResource, Pass, condition, failing
+from counted_store import EVERYTHING, NOW, CountedAdmin, MakeResource, Pass, condition, failing
 
-from mediabucket_api.status import ConditionStatus, ConditionType
+from mediabucket_api.capabilities import CapabilityName
+from mediabucket_api.status import Capability, CapabilityVerdict, ConditionStatus, ConditionType
+from mediabucket_cli.embedded.seaweedfs import SeaweedFS
+from mediabucket_operator.aspects.cors import normal_rule
+from mediabucket_operator.aspects.policy import normal_statement
+from mediabucket_operator.reconcile import reconcile
 from mediabucket_s3.errors import AccessDenied, NotImplementedByStore, StoreUnavailable
 
 
@@ -108,6 +114,41 @@ def test_what_a_store_lacks_is_a_sentence(
     others = set(ASPECT_CONDITIONS.values()) - {ASPECT_CONDITIONS[aspect]}
     assert {condition(outcome, kind).status for kind in others} == {ConditionStatus.TRUE}
     assert not [change for change in outcome.changes if change.aspect == aspect and change.applied]
+
+
+def rules_in(message: str) -> Any:
+    """What the condition asks a person to set."""
+    return json.loads(message.partition("; set by the store's own means: ")[2])
+
+
+@pytest.mark.parametrize("how", ["it said so", "a probe found so"])
+def test_what_a_person_has_to_set_instead_is_told(
+    make_resource: MakeResource,
+    run_pass: Pass,
+    admin: CountedAdmin,
+    seaweedfs: SeaweedFS,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:
+    resource = make_resource(**EVERYTHING)
+    # What the store is given where it has all of it is what a person must set where it has not.
+    run_pass(resource)
+    [cors], policy = admin.get_cors(), admin.get_policy()
+    assert policy is not None
+    lacking: list[Capability] = []
+    if how == "it said so":
+        for method in ("get_cors", "get_policy"):
+            monkeypatch.setattr(admin, method, failing(NotImplementedByStore(method, "NotImplemented", 501)))
+    else:
+        names = (CapabilityName.CORS_PREFLIGHT, CapabilityName.BUCKET_POLICY)
+        lacking = [Capability(name=name, verdict=CapabilityVerdict.UNSUPPORTED, probed_at=NOW) for name in names]
+    outcome = reconcile(resource, admin, connection=seaweedfs.connection, now=NOW, capabilities=lacking)
+    [asked] = rules_in(condition(outcome, ConditionType.CORS_SYNCED).message)
+    assert normal_rule(asked) == normal_rule(cors)
+    assert asked["AllowedOrigins"] == EVERYTHING["cors"]["allowedOrigins"]
+    statements = rules_in(condition(outcome, ConditionType.POLICY_SYNCED).message)
+    assert [normal_statement(one) for one in statements] == [normal_statement(one) for one in policy["Statement"]]
+    assert f"arn:aws:s3:::{admin.bucket}/uploads/*" in condition(outcome, ConditionType.POLICY_SYNCED).message
 
 
 def test_what_a_store_lacks_and_nobody_asks_for_is_no_problem(

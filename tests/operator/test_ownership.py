@@ -167,6 +167,29 @@ def test_who_comes_second_claims_nothing(
     assert not refused.complete
 
 
+def test_a_rival_whose_bucket_may_be_made_again_keeps_it(
+    make_resource: MakeResource, run_pass: Pass, admin: CountedAdmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in us-east-1 of AWS, where CreateBucket says 200 for a bucket that the account has already."""
+    rival, make = Mark(Owner("uid-9", "team-b/media", "cluster-2"), CREATED), admin.create
+
+    def made_by_the_rival(region: str, _tags: dict[str, str]) -> None:
+        make(region, {})
+        admin.put_tags(rival.tags())
+        admin.called.clear()
+
+    monkeypatch.setattr(admin, "create", made_by_the_rival)
+    refused = run_pass(make_resource())
+    assert admin.writes == []
+    assert admin.get_tags() == rival.tags()
+    owned = condition(refused, ConditionType.BUCKET_OWNED)
+    assert (owned.status, owned.reason) == ("False", "ForeignOwner")
+    assert "belongs to team-b/media of cluster cluster-2" in owned.message
+    assert refused.status.ownership is not None
+    assert (refused.status.ownership.state, refused.status.ownership.origin) == ("Foreign", None)
+    assert not refused.complete
+
+
 def test_a_manifest_cannot_give_the_bucket_away(
     make_resource: MakeResource, run_pass: Pass, admin: CountedAdmin
 ) -> None:

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from mediabucket_api.capabilities import CapabilityName
 from mediabucket_api.connection import StoreConnection
-from mediabucket_api.status import Capability
+from mediabucket_api.status import Capability, CapabilityVerdict
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 from mediabucket_operator.credentials import BucketIdentity
 from mediabucket_operator.probe import bucket_name_for, consequences, probe_store, runner
@@ -157,4 +157,20 @@ def test_consequences_are_told_for_what_lacks(seaweedfs: SeaweedFS, moto: StoreC
     assert [sentence.partition(":")[0] for sentence in here[:-1]] == ["PublicAccessBlock"]
     assert here[-1].startswith("Confirm reads objects once to hash them")
     assert "do not use it" in there[0]
+    assert "Iam: each application's key reaches every bucket; CredentialsReady is False until" in there[-2]
     assert there[-1].startswith("Confirm reads no bytes")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told"),
+    [
+        (CapabilityVerdict.UNSUPPORTED, "Iam: applications use the store's own key, which reaches every bucket"),
+        (CapabilityVerdict.IGNORED, "Iam: each application's key reaches every bucket; CredentialsReady is False"),
+        (CapabilityVerdict.ENFORCED, "Confirm"),
+    ],
+)
+def test_no_iam_and_one_that_is_not_acted_on_are_told_apart(verdict: CapabilityVerdict, told: str) -> None:
+    others = [name for name in CapabilityName if name != CapabilityName.IAM]
+    enforced = [Capability(name=name, verdict=CapabilityVerdict.ENFORCED, probed_at=NOW) for name in others]
+    iam = Capability(name=CapabilityName.IAM, verdict=verdict, probed_at=NOW)
+    assert consequences([*enforced, iam])[0].startswith(told)

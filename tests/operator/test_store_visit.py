@@ -106,3 +106,38 @@ def test_a_verdict_survives_a_change_of_the_object_meanwhile() -> None:
         "CredentialsNamespace",
         "NotChecked",
     }
+
+
+def test_a_spec_that_cannot_be_read_is_told_once_and_until_it_can_be(caplog: pytest.LogCaptureFixture) -> None:
+    """What an older version had said of it would stand there for ever."""
+    cluster = MemoryCluster(Faults())
+    spec: dict[str, Any] = {"endpoint": 5, "credentialsSecretRef": {"namespace": "elsewhere", "name": "keys"}}
+    document = {"apiVersion": API_VERSION, "kind": "ObjectStore", "metadata": {"name": "main"}, "spec": spec}
+    moment = PROBED_AT.isoformat()
+    well = {"status": "True", "reason": "Available", "observedGeneration": 1, "lastTransitionTime": moment}
+    status = {"conditions": [{"type": kind, **well} for kind in ("Ready", "Reachable")], "credentialsVersion": "7"}
+    cluster.objects[Reference.of(cluster.put(document))]["status"] = status
+    settings = OperatorSettings(namespace="mediabucket-system")
+    now = PROBED_AT + DAY
+    environment = Environment(cluster, MemoryStore(cluster.faults), settings, "cluster-1", lambda: now)
+
+    visited = visit_store(environment, "main")
+    assert (visited.present, visited.reachable, visited.matters) == (True, False, True)
+    found = cluster.objects[Reference("ObjectStore", "", "main")]["status"]
+    ready, reachable = found["conditions"]
+    assert (ready["type"], ready["status"], ready["reason"]) == ("Ready", "False", "SpecUnreadable")
+    assert ready["message"] == "spec.endpoint: Input should be a valid string: apply the manifest again"
+    assert ready["lastTransitionTime"] == now.isoformat().replace("+00:00", "Z")
+    assert reachable == {"type": "Reachable", **well}, "what else is known stays"
+    assert found["credentialsVersion"] == "7"
+    assert "ObjectStore main cannot be read: spec.endpoint" in caplog.text
+
+    writes, caplog_before = list(cluster.faults.writes), caplog.text
+    assert not visit_store(environment, "main").matters
+    assert (cluster.faults.writes, caplog.text) == (writes, caplog_before), "once"
+
+    spec["endpoint"] = "https://store"
+    cluster.put(document)
+    assert visit_store(environment, "main").matters
+    ready = cluster.objects[Reference("ObjectStore", "", "main")]["status"]["conditions"][0]
+    assert ready["reason"] == "CredentialsNamespace"

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +21,6 @@ from mediabucket_s3.errors import BucketMissing, BucketNotEmpty, BucketTaken, Id
 from mediabucket_s3.identities import AccessKeyInfo, IdentityAdmin, NewAccessKey
 
 Result = TypeVar("Result")
-_SETTINGS = ("policy", "cors", "lifecycle", "encryption", "versioning", "public_access_block")
 
 
 class Fault(Enum):
@@ -297,6 +297,7 @@ class MemoryCluster:
     objects: dict[Reference, Manifest] = field(default_factory=dict)
     events: list[Manifest] = field(default_factory=list)
     versions: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    lives: Counter[Reference] = field(default_factory=Counter)
 
     def get(self, reference: Reference) -> Manifest | None:
         return copy.deepcopy(self.objects.get(reference))
@@ -335,7 +336,7 @@ class MemoryCluster:
         reference = Reference.of(manifest)
         live = self.objects.get(reference)
         metadata = {
-            "uid": str(uuid.uuid5(uuid.NAMESPACE_URL, str(reference))) if live is None else live["metadata"]["uid"],
+            "uid": self._new_uid(reference) if live is None else live["metadata"]["uid"],
             "generation": 1 if live is None else live["metadata"]["generation"],
             "creationTimestamp": datetime(2026, 1, 1, tzinfo=UTC).isoformat(),
             **copy.deepcopy(manifest["metadata"]),
@@ -348,6 +349,11 @@ class MemoryCluster:
         metadata["resourceVersion"] = str(next(self.versions))
         self.objects[reference] = fresh
         return copy.deepcopy(fresh)
+
+    def _new_uid(self, reference: Reference) -> str:
+        """The same in every run, and another one in each life of the object."""
+        self.lives[reference] += 1
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{reference} {self.lives[reference]}"))
 
     def change_annotations(self, reference: Reference, annotations: Mapping[str, str | None]) -> None:
         live = self.objects[reference]

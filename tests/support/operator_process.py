@@ -34,6 +34,7 @@ class OperatorProcess:
     port: int = field(default_factory=lambda: free_ports(["operator"])["operator"])
     child: Child | None = None
     runs: int = 0
+    command: tuple[str, ...] = ("mediabucket-operator",)
 
     def start(self) -> None:
         self.runs += 1
@@ -49,7 +50,7 @@ class OperatorProcess:
         }
         self.child = Child.start(
             "mediabucket-operator",
-            [Path(sys.executable).with_name("mediabucket-operator")],
+            [Path(sys.executable).with_name(self.command[0]), *self.command[1:]],
             log=self.log,
             environment=settings | self.environment,
             directory=self.directory,

@@ -1,5 +1,6 @@
 """What every aspect is, and how each is carried out: read, compare, write only a difference, read back."""
 
+import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -85,7 +86,15 @@ class Aspect(ABC, Generic[Document]):
         """What the condition says when the store lacks this side altogether."""
         if not self.desired(context):
             return Verdict.true("NotRequested", "the store lacks this, and the manifest does not ask for it")
-        return Verdict.false(NOT_IMPLEMENTED, f"the store of {admin.bucket} lacks this: {self.consequence}")
+        rules = json.dumps(self.by_hand(context), separators=(",", ":"))
+        return Verdict.false(
+            NOT_IMPLEMENTED,
+            f"the store of {admin.bucket} lacks this: {self.consequence}; set by the store's own means: {rules}",
+        )
+
+    def by_hand(self, context: Context) -> Any:
+        """What a person has to set where the store lacks this side, in S3's words."""
+        return dict(self.desired(context))
 
     @property
     @abstractmethod

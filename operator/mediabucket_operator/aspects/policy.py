@@ -39,6 +39,10 @@ class PolicyAspect(Aspect[Policy]):
         return {statement["Sid"]: normal_statement(statement) for statement in statements(context)}
 
     @override
+    def by_hand(self, context: Context) -> list[dict[str, Any]]:
+        return statements(context)
+
+    @override
     def ours(self, document: Policy, context: Context) -> Entries:
         found = (statement for statement in statements_of(document) if is_ours(statement))
         return keyed((statement["Sid"], normal_statement(statement)) for statement in found)

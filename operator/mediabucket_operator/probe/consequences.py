@@ -26,12 +26,19 @@ _LACKS: Final[Mapping[CapabilityName, str]] = {
     CapabilityName.LIFECYCLE_NONCURRENT: "old versions stay until somebody removes them",
     CapabilityName.IAM: "applications use the store's own key, which reaches every bucket",
 }
+# Where a store that takes something and does not act on it is another matter than one that lacks it.
+_IGNORES: Final[Mapping[CapabilityName, str]] = {
+    CapabilityName.IAM: "each application's key reaches every bucket; CredentialsReady is False until iam.mode: Shared"
+    " accepts that",
+}
 
 
 def consequences(capabilities: Sequence[Capability]) -> tuple[str, ...]:
     """A sentence for each thing that the store does not do, and one on how confirm gets to know the SHA-256."""
     lacking = {found.name for found in capabilities if found.verdict != CapabilityVerdict.ENFORCED}
-    told = [f"{name}: {sentence}" for name, sentence in _LACKS.items() if name in lacking]
+    ignored = {found.name for found in capabilities if found.verdict == CapabilityVerdict.IGNORED}
+    sentences = {**_LACKS, **{name: sentence for name, sentence in _IGNORES.items() if name in ignored}}
+    told = [f"{name}: {sentence}" for name, sentence in sentences.items() if name in lacking]
     return (*told, _hashing(lacking))
 
 
