@@ -3,8 +3,6 @@
 import asyncio
 import hashlib
 import secrets
-import struct
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,6 +10,8 @@ from typing import Any, Final
 import aiohttp
 from generators import BenchmarkFailed
 from yarl import URL
+
+from mediabucket_cli.demo_story.files import png_chunk, png_of
 
 FILE_BYTES: Final = 4096
 _AT_ONCE: Final = 16
@@ -76,11 +76,6 @@ def announcement(checksum: str, size: int = FILE_BYTES) -> dict[str, object]:
 
 def picture() -> bytes:
     """FILE_BYTES of a PNG that nobody has uploaded: one grey pixel, and a chunk of chance that decoders skip."""
-    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)) + _chunk(b"IDAT", zlib.compress(b"\0\x80"))
-    start, end = b"\x89PNG\r\n\x1a\n" + header, _chunk(b"IEND", b"")
-    return start + _chunk(b"raNd", secrets.token_bytes(FILE_BYTES - len(start) - len(end) - 12)) + end
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    """PNG (W3C) section 5.3: length, type, data, CRC-32 of type and data."""
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    grey = [b"\x80\x80\x80"]
+    room = FILE_BYTES - len(png_of(grey, png_chunk(b"raNd", b"")))
+    return png_of(grey, png_chunk(b"raNd", secrets.token_bytes(room)))

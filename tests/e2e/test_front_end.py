@@ -1,9 +1,7 @@
 """A chat app's front end, its code unchanged, in Node and in a browser page of another origin than API and store."""
 
 import json
-import struct
 import subprocess
-import zlib
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -14,6 +12,7 @@ from browser import Browser, Page
 from front_end import FRONT_END, FrontEnd, readme_module
 from upload_client import File
 
+from mediabucket_cli.demo_story.files import png
 from mediabucket_cli.development_platform import DevelopmentPlatform
 
 STORY = {
@@ -137,24 +136,13 @@ def test_the_browser_keeps_other_origins_from_api_and_store(
     assert console.count("blocked by CORS policy") == 2
 
 
-def picture(width: int, height: int) -> bytes:
-    """A PNG that a browser can show."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    rows = (b"\0" + b"\x2e\x8b\x57" * width) * height
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-
-
 @pytest.mark.browser
 def test_the_services_own_page_uploads_and_shows_a_picture(
     browser: Browser, product: DevelopmentPlatform, tmp_path: Path
 ) -> None:
     """As a person uses it: pick a file, write, send; under its Content-Security-Policy and without a complaint."""
     file = tmp_path / "holiday.png"
-    file.write_bytes(picture(320, 200))
+    file.write_bytes(png(320, 200))
     page = browser.open(f"{product.api_url}/#token={product.token('person')}")
     page.choose_file("#files", file)
     page.wait_for("document.querySelector('#uploads .state')?.textContent === 'uploaded'")

@@ -40,7 +40,7 @@ def users_of(platform: Platform, uid: str) -> list[str]:
     return [user for user in platform.identities().list_users("mediabucket-") if user.endswith(uid)]
 
 
-def test_retain_keeps_the_bucket_and_removes_the_user(platform: Platform, team: str) -> None:
+def test_p19_retain_keeps_the_bucket_and_removes_the_user(platform: Platform, team: str) -> None:
     admin = made(platform, team)
     uid = platform.get("media", team)["metadata"]["uid"]
     assert len(users_of(platform, uid)) == 1
@@ -101,7 +101,7 @@ def test_switching_to_retain_releases_at_once(platform: Platform, team: str) -> 
     assert admin.read_object("uploads/a") == b"kept"
 
 
-def test_destroy_needs_the_typed_confirmation(platform: Platform, team: str) -> None:
+def test_p19_destroy_needs_the_typed_confirmation(platform: Platform, team: str) -> None:
     admin = made(platform, team, deletionPolicy="Destroy", versioning="Enabled")
     admin.write_object("uploads/a", b"one", "text/plain")
     admin.write_object("uploads/a", b"two", "text/plain")
@@ -133,7 +133,7 @@ def test_an_adopted_bucket_is_never_destroyed(platform: Platform, team: str) -> 
 
 
 @pytest.mark.parametrize("missing", ["store", "credentials", "object store"])
-def test_what_is_gone_first_blocks_until_abandoned(platform: Platform, team: str, missing: str) -> None:
+def test_p19_what_is_gone_first_blocks_until_abandoned(platform: Platform, team: str, missing: str) -> None:
     name = f"gone-{team}"
     platform.kube.apply(*store_documents(name, platform.store.connection))
     made(platform, team, name, deletionPolicy="DeleteIfEmpty")

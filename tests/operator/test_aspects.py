@@ -78,17 +78,17 @@ NOTHING = context(requireTLS="Disabled")
 
 
 @given(st.lists(STATEMENTS, max_size=4, unique_by=lambda statement: statement["Sid"]))
-def test_foreign_statements_survive_merging(foreign: list[dict[str, Any]]) -> None:
+def test_p18_foreign_statements_survive_merging(foreign: list[dict[str, Any]]) -> None:
     check_merging(policy.PolicyAspect(), {"Version": "2012-10-17", "Statement": foreign}, policy.statements_of)
 
 
 @given(st.lists(CORS_RULES, max_size=4, unique_by=lambda rule: rule["ID"]))
-def test_foreign_cors_rules_survive_merging(foreign: list[dict[str, Any]]) -> None:
+def test_p18_foreign_cors_rules_survive_merging(foreign: list[dict[str, Any]]) -> None:
     check_merging(cors.CorsAspect(), foreign, list)
 
 
 @given(st.lists(LIFECYCLE_RULES, max_size=4, unique_by=lambda rule: rule["ID"]))
-def test_foreign_lifecycle_rules_survive_merging(foreign: list[dict[str, Any]]) -> None:
+def test_p18_foreign_lifecycle_rules_survive_merging(foreign: list[dict[str, Any]]) -> None:
     check_merging(lifecycle.LifecycleAspect(), foreign, list)
 
 

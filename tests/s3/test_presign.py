@@ -224,7 +224,7 @@ def test_the_expiry_told_is_the_expiry_signed_to_the_second() -> None:
     assert request.expires_at == NOW + timedelta(seconds=60)
 
 
-def test_every_header_that_a_client_must_send_is_one_a_browser_may_send() -> None:
+def test_p17_every_header_that_a_client_must_send_is_one_a_browser_may_send() -> None:
     request = signed_put(Presigner(connection_to("https://s3.example.com"), BUCKET))
     assert tuple(sorted(name.lower() for name in request.headers)) == SIGNED_REQUEST_HEADERS
 

@@ -70,3 +70,29 @@ async def alice(platform: Platform) -> UploadClient:
 @pytest.fixture
 async def bob(platform: Platform) -> UploadClient:
     return platform.user("bob")
+
+
+@pytest.fixture(scope="module")
+def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """One that may be stopped and killed, unlike the session's. Durable: what was committed must survive that."""
+    with Postgres.start(tmp_path_factory.mktemp("own-postgres")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def own_seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    with SeaweedFS.start(tmp_path_factory.mktemp("own-seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def own_settings(own_postgres: Postgres) -> Settings:
+    url = own_postgres.create_database("own")
+    upgrade(url)
+    return Settings(database_url=SecretStr(url), jwt_secret=SecretStr(JWT_SECRET), reaper_interval_seconds=3600)
+
+
+@pytest.fixture
+async def own_platform(own_seaweedfs: SeaweedFS, own_settings: Settings, bucket_name: str) -> AsyncIterator[Platform]:
+    async with running_platform(own_seaweedfs.connection, own_settings, bucket_name) as platform:
+        yield platform

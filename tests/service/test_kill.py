@@ -1,19 +1,14 @@
 """Kill -9 between any two steps of confirm, then try again: same answer, one object, no leftovers (promise 6)."""
 
-import os
 import signal
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from part_client import FILM, IN_PARTS, begun, open_uploads
+from real_service import real_service
 from service_platform import MakePlatform, Platform
-from upload_client import JWT_SECRET, File, UploadClient
+from upload_client import File
 
 pytestmark = pytest.mark.takes_minutes(1)
 
@@ -26,42 +21,20 @@ STEPS = [
 REFUSAL_STEPS = ["lease", "head", "copy", "head", "delete", "stream", "fail", "delete", "delete", "delete", "answer"]
 
 
-@contextmanager
-def crashing_service(platform: Platform, crash_at: int, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """A real server process that dies at one step; answers it and its URL."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    spec_file = log.with_suffix(".json")
-    data = platform.connection.to_config_map()
-    spec_file.write_text(data.pop("mediabucket.json"))
-    environment = os.environ | data | platform.connection.to_secret() | {
-        "MEDIABUCKET_FILE": str(spec_file),
-        "MEDIABUCKET_DATABASE_URL": platform.settings.database_url.get_secret_value(),
-        "MEDIABUCKET_JWT_SECRET": JWT_SECRET,
+async def confirm_and_die(platform: Platform, media_id: str, crash_at: int, log: Path) -> list[str]:
+    """Let a service die while it confirms; answers the steps it reached."""
+    changes = {
         "MEDIABUCKET_CONFIRM_LEASE_SECONDS": "1",
         "CRASH_AT": str(crash_at),
         "CRASH_LOG": str(log),
         "PYTHONPATH": str(SUPPORT),
-    }  # fmt: skip
-    command = [sys.executable, "-m", "uvicorn", "crashing_service:app", "--fd", str(listener.fileno())]
-    with listener:
-        process = subprocess.Popen(
-            [*command, "--log-level", "warning"], env=environment, pass_fds=[listener.fileno()], process_group=0
-        )
-        try:
-            yield process, f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-
-
-async def confirm_and_die(platform: Platform, media_id: str, crash_at: int, log: Path) -> list[str]:
-    """Let a service die while it confirms; answers the steps it reached."""
-    with crashing_service(platform, crash_at, log) as (process, url):
-        async with httpx.AsyncClient(base_url=url, timeout=20) as http:
+    }
+    program = ["uvicorn", "crashing_service:app", "--log-level", "warning"]
+    with real_service(platform, log.parent, changes=changes, program=program) as service:
+        async with service.client() as http:
             with pytest.raises(httpx.TransportError):
-                await UploadClient(http, platform.store).confirm(media_id)
-        assert process.wait(10) == -signal.SIGKILL
+                await service.user(http).confirm(media_id)
+        assert service.process.wait(10) == -signal.SIGKILL
     return log.read_text().split()
 
 

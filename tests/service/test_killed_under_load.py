@@ -4,23 +4,19 @@ import asyncio
 import logging
 import random
 import signal
-from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from outages import send_all
-from pydantic import SecretStr
+from outages import restart, send_all
 from real_service import RealService, real_service
-from service_platform import Platform, running_platform
-from upload_client import JWT_SECRET, File
+from service_platform import Platform
+from upload_client import File
 from uploaders import LEASE_SECONDS, Uploaders, require_no_orphans, require_nothing_lost, uploading
 
 from mediabucket_cli.embedded.postgres import Postgres
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 from mediabucket_cli.embedded.server import EmbeddedServer
-from mediabucket_service.migrations import upgrade
-from mediabucket_service.settings import Settings
 
 pytestmark = pytest.mark.takes_minutes(3)
 
@@ -29,32 +25,6 @@ logger = logging.getLogger(__name__)
 CLIENTS = 50
 KILLS = 3
 LEASES = {"MEDIABUCKET_CONFIRM_LEASE_SECONDS": str(LEASE_SECONDS)}
-
-
-@pytest.fixture(scope="module")
-def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """Durable: what was committed must survive the kill."""
-    with Postgres.start(tmp_path_factory.mktemp("killed-postgres")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def own_seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    with SeaweedFS.start(tmp_path_factory.mktemp("killed-seaweedfs")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def own_settings(own_postgres: Postgres) -> Settings:
-    url = own_postgres.create_database("killed")
-    upgrade(url)
-    return Settings(database_url=SecretStr(url), jwt_secret=SecretStr(JWT_SECRET), reaper_interval_seconds=3600)
-
-
-@pytest.fixture
-async def own_platform(own_seaweedfs: SeaweedFS, own_settings: Settings, bucket_name: str) -> AsyncIterator[Platform]:
-    async with running_platform(own_seaweedfs.connection, own_settings, bucket_name) as platform:
-        yield platform
 
 
 def served(stack: ExitStack, platform: Platform, directory: Path) -> RealService:
@@ -86,7 +56,7 @@ async def test_the_service_is_killed_at_random_moments(own_platform: Platform, t
     chance = random.Random(6)
     with ExitStack() as stack:
         service = served(stack, own_platform, tmp_path / "0")
-        async with uploading(service.url, CLIENTS) as crowd:
+        async with uploading(service.url, CLIENTS, Uploaders) as crowd:
             for number in range(1, KILLS + 1):
                 await after_the_next(crowd, 20)
                 await asyncio.sleep(chance.uniform(0, 0.5))
@@ -107,7 +77,7 @@ async def test_a_server_is_restarted_under_load(
     server: EmbeddedServer = own_postgres if what == "database" else own_seaweedfs
     with ExitStack() as stack:
         service = served(stack, own_platform, tmp_path / "0")
-        async with uploading(service.url, CLIENTS) as crowd:
+        async with uploading(service.url, CLIENTS, Uploaders) as crowd:
             await after_the_next(crowd, 50)
             before = server.child.process.pid
             if ends == "killed":
@@ -116,12 +86,6 @@ async def test_a_server_is_restarted_under_load(
             assert server.child.process.pid != before
             await after_the_next(crowd, 50)
         await require_all_well(own_platform, crowd, f"{what} {ends}")
-
-
-def restart(server: EmbeddedServer) -> None:
-    server.stop()
-    server.launch()
-    server.wait_until_ready()
 
 
 async def test_a_lost_object_and_an_orphan_are_found(own_platform: Platform) -> None:

@@ -4,26 +4,24 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
-from outages import SETTLE_SECONDS, Load, Request, send_all, under_load
-from pydantic import SecretStr
+from outages import MOST_SECONDS, Load, Request, recovered, restart, send_all, under_load, under_way
 from real_service import RealService, real_service
-from service_platform import Platform, running_platform
-from upload_client import JWT_SECRET, File
+from service_platform import Platform
+from upload_client import File
+from uploaders import LEASE_SECONDS, require_no_orphans, require_nothing_lost
 
 from mediabucket_cli.embedded.postgres import Postgres
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 from mediabucket_s3.calls import ANSWER_SECONDS
 from mediabucket_service.database import PROBE_SECONDS
 from mediabucket_service.database_outages import PROBES
-from mediabucket_service.migrations import upgrade
-from mediabucket_service.settings import Settings
 
 pytestmark = pytest.mark.takes_minutes(2)
 
@@ -34,33 +32,6 @@ DATABASE_SECONDS = 2.0
 # Two cores for the service, its callers and two servers.
 SLACK_SECONDS = 1.5
 CALLERS = 24
-# Longer than anybody would wait, on a machine that does other things, too.
-MOST_SECONDS = 20
-
-
-@pytest.fixture(scope="module")
-def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    with Postgres.start(tmp_path_factory.mktemp("own-postgres"), durable=False) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def own_seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    with SeaweedFS.start(tmp_path_factory.mktemp("own-seaweedfs"), durable=False) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def own_settings(own_postgres: Postgres) -> Settings:
-    url = own_postgres.create_database("outages")
-    upgrade(url)
-    return Settings(database_url=SecretStr(url), jwt_secret=SecretStr(JWT_SECRET), reaper_interval_seconds=3600)
-
-
-@pytest.fixture
-async def own_platform(own_seaweedfs: SeaweedFS, own_settings: Settings, bucket_name: str) -> AsyncIterator[Platform]:
-    async with running_platform(own_seaweedfs.connection, own_settings, bucket_name) as platform:
-        yield platform
 
 
 @asynccontextmanager
@@ -70,6 +41,7 @@ async def serving(
     changes = {
         "MEDIABUCKET_DATABASE_TIMEOUT_SECONDS": str(database_seconds),
         "MEDIABUCKET_DATABASE_POOL_SIZE": "4",
+        "MEDIABUCKET_CONFIRM_LEASE_SECONDS": str(LEASE_SECONDS),
         # A confirm is waited for until the store's silence is told, instead of a 202 before that.
         "MEDIABUCKET_CONFIRM_ANSWER_SECONDS": "30",
     }
@@ -96,26 +68,15 @@ def seconds_inside(service: RealService, load: Load) -> list[float]:
     return [line["duration_ms"] / 1000 for line in service.access() if line["route"].startswith("/api/")]
 
 
-async def under_way(load: Load) -> None:
-    async with asyncio.timeout(MOST_SECONDS):
-        while len(load.answered) < CALLERS:
-            await asyncio.sleep(0.05)
-    assert load.statuses() == {200}
+def files_named(name: str) -> list[File]:
+    """As many as half of the callers."""
+    return [File(f"{name} {number}".encode() * 9) for number in range(CALLERS // 2)]
 
 
-async def recovered(load: Load, back: float) -> None:
-    """Until nothing has been refused for a while; longer than SETTLE_SECONDS after the return is too long."""
-    quiet = 1.5
-    while (
-        time.monotonic() < back + quiet
-        or load.refusals(time.monotonic() - quiet)
-        # On a busy machine nothing may have been answered at all.
-        or 200 not in load.statuses(back)
-    ):
-        await asyncio.sleep(0.05)
-        assert not load.refusals(back + SETTLE_SECONDS)
-        assert time.monotonic() < back + MOST_SECONDS
-    assert load.statuses(back) == {200} or load.statuses(back) == {200, 503}
+async def require_all_there(platform: Platform, promised: dict[str, File]) -> None:
+    await require_nothing_lost(platform, promised)
+    await require_no_orphans(platform)
+    assert len(await platform.keys()) == len(promised)
 
 
 def tell(what: str, load: Load, waits: list[float], back: float) -> None:
@@ -126,24 +87,18 @@ def tell(what: str, load: Load, waits: list[float], back: float) -> None:
     )
 
 
-def restart(server: Postgres | SeaweedFS) -> None:
-    """The same server on the same data and ports."""
-    server.stop()
-    server.launch()
-    server.wait_until_ready()
-
-
 @pytest.mark.parametrize("away", ["frozen", "killed"])
 async def test_a_database_that_is_away(
     away: str, own_platform: Platform, own_postgres: Postgres, tmp_path: Path
 ) -> None:
     async with serving(own_platform, tmp_path) as (service, http):
         alice = service.user(http)
-        files = [File(b"%d" % number * 9) for number in range(CALLERS)]
-        requests: list[Request] = [partial(alice.initiate, file) for file in files[::2]]
-        requests += [partial(alice.call, "GET", "/api/media")] * len(files[1::2])
+        promised = {(await alice.upload(file))["media_id"]: file for file in files_named("before")}
+        files = files_named("announced")
+        requests: list[Request] = [partial(alice.initiate, file) for file in files]
+        requests += [partial(alice.call, "GET", "/api/media")] * (CALLERS - len(files))
         async with under_load(requests) as load:
-            await under_way(load)
+            await under_way(load, CALLERS)
             port = own_postgres.ports["port"]
             send_all(own_postgres, signal.SIGSTOP if away == "frozen" else signal.SIGKILL)
             await asyncio.sleep(AWAY_SECONDS)
@@ -161,6 +116,8 @@ async def test_a_database_that_is_away(
         assert sum(wait > PROBE_SECONDS * 0.9 for wait in waits) <= CALLERS + probes, "most do not wait in vain"
         tell(f"database {away}", load, waits, back)
         assert (await http.get("/readyz")).status_code == 200
+        promised |= {(await alice.upload(file))["media_id"]: file for file in files}
+        await require_all_there(own_platform, promised)
 
 
 @pytest.mark.parametrize("away", ["frozen", "killed"])
@@ -170,9 +127,10 @@ async def test_a_store_that_is_away(
     # Two seconds are too few for a database that shares its two cores with everybody who was waiting for the store.
     async with serving(own_platform, tmp_path, database_seconds=10) as (service, http):
         alice = service.user(http)
-        tickets = [await own_platform.user().begin(File(b"%d" % number * 9)) for number in range(CALLERS)]
+        files = [*files_named("one"), *files_named("another")]
+        promised = {(await own_platform.user().begin(file))["media_id"]: file for file in files}
         send_all(own_seaweedfs, signal.SIGSTOP if away == "frozen" else signal.SIGKILL)
-        requests = [partial(alice.confirm, ticket["media_id"]) for ticket in tickets]
+        requests = [partial(alice.confirm, media_id) for media_id in promised]
         async with under_load([partial(alice.call, "GET", "/api/media")] * 4) as others, under_load(requests) as load:
             await asyncio.sleep(AWAY_SECONDS + 1.5)
             ready = await http.get("/readyz")
@@ -190,10 +148,4 @@ async def test_a_store_that_is_away(
         waits = seconds_inside(service, load)
         assert max(waits) < ANSWER_SECONDS + SLACK_SECONDS
         tell(f"store {away}", load, waits, back)
-        assert {
-            row["status"]
-            for row in await own_platform.database.fetch_all(
-                "SELECT DISTINCT status FROM media_files WHERE bucket = %(bucket)s",
-                {"bucket": own_platform.connection.bucket},
-            )
-        } == {"completed"}
+        await require_all_there(own_platform, promised)

@@ -18,16 +18,16 @@ from mediabucket_s3.objects import BucketObjects
 GOOD = File(b"good bytes" * 100)
 EVIL = b"evil bytes" * 100
 STALE = "expires_at = now() - interval '1 second'"
-INTEGRITIES = ("Verified", "Signed")
 
 
-@pytest.mark.parametrize("integrity", INTEGRITIES)
-async def test_p01_swap_after_confirm(make_platform: MakePlatform, integrity: str) -> None:
+@pytest.mark.parametrize(("integrity", "store_says"), [("Verified", 200), ("Signed", 400)])
+async def test_p01_swap_after_confirm(make_platform: MakePlatform, integrity: str, store_says: int) -> None:
     async with make_platform(uploads={"integrity": integrity}) as platform:
         alice = platform.user()
         ticket = await alice.begin(GOOD)
         media = (await alice.confirm(ticket["media_id"])).json()
-        await alice.put(ticket, EVIL)
+        swapped = await alice.put(ticket, EVIL)
+        assert swapped.status_code == store_says, "the URL still works; Signed: for the announced bytes only"
         assert urlsplit(ticket["upload_url"]).path != urlsplit(media["url"]).path, "the served key was never signed"
         for again in (media, (await alice.confirm(ticket["media_id"])).json(), (await alice.initiate(GOOD)).json()):
             assert (await alice.download(again.get("url") or again["cdn_url"])).content == GOOD.content
@@ -86,12 +86,17 @@ async def test_p04_no_size_that_cannot_be_put_is_signed(make_platform: MakePlatf
 
 async def test_p05_type_lie(make_platform: MakePlatform) -> None:
     """A page in the clothes of a picture: not stored as a page, and never served as one."""
-    page = File(b"<!doctype html><script>alert(1)</script>", "page.png")
+    page = File(b"<!doctype html><script>alert(1)</script>", "page.png", as_is=True)
     async with make_platform() as platform:
         alice = platform.user()
         ticket = (await alice.initiate(page)).json()
         for lie in ("text/html", "image/svg+xml", "image/png; charset=x", "IMAGE/PNG"):
-            assert (await alice.put(ticket, page.content, {"Content-Type": lie})).status_code == 403
+            assert (await alice.put(ticket, page.content, {"Content-Type": lie}, as_is=True)).status_code == 403
+        assert (await alice.put(ticket, page.content, as_is=True)).status_code == 200, "as image/png, as announced"
+        refused = await alice.confirm(ticket["media_id"])
+        assert (refused.status_code, refused.json()["type"]) == (422, "urn:mediabucket:problem:upload-mismatch")
+        assert "image/png" in refused.json()["detail"]
+        assert await platform.keys() == []
         assert (await alice.initiate(page, mime_type="text/html")).status_code == 400
         media = await alice.upload(GOOD)
         for lie in ("response-content-type=text%2Fhtml", "response-content-disposition=inline"):
@@ -130,24 +135,33 @@ async def test_p06_late_put(alice: UploadClient, platform: Platform, ending: str
     assert await platform.row(ticket["media_id"]) == before
 
 
-async def test_p07_sweeper_against_confirm(alice: UploadClient, platform: Platform) -> None:
-    """Both at once, often: either it is completed and its bytes are there, or it is expired and they are not."""
-    endings = set()
-    for number in range(12):
+@pytest.mark.parametrize("first", ["sweeper", "confirm", "neither"])
+async def test_p07_sweeper_against_confirm(alice: UploadClient, platform: Platform, first: str) -> None:
+    """Either it is completed and its bytes are there, or it is expired and they are not; both at once, often."""
+    for number in range(1 if first != "neither" else 12):
         ticket = await alice.begin(File(b"%d" % number))
         await platform.change(ticket["media_id"], STALE)
 
-        async def sweep(pause: float) -> None:
+        async def sweep(pause: float, media_id: str = ticket["media_id"]) -> None:
+            if first == "confirm":
+                await taken(platform, media_id)
             await asyncio.sleep(pause)
             await platform.reaper.clean_up()
 
+        if first == "sweeper":
+            await sweep(0)
         answer, _ = await asyncio.gather(alice.confirm(ticket["media_id"]), sweep(number % 4 * 0.002))
         row = await platform.row(ticket["media_id"])
         kept = [key for key in await platform.keys() if ticket["media_id"] in key]
         expected = (200, "completed", [row["file_path"]]) if answer.status_code == 200 else (410, "expired", [])
         assert (answer.status_code, row["status"], kept) == expected
-        endings.add(row["status"])
-    assert endings <= {"completed", "expired"}
+        assert first == "neither" or row["status"] == {"sweeper": "expired", "confirm": "completed"}[first]
+
+
+async def taken(platform: Platform, media_id: str) -> None:
+    """Until a confirm owns it, or is done with it."""
+    while (row := await platform.row(media_id))["status"] == "pending" and row["lease_owner"] is None:
+        await asyncio.sleep(0.001)
 
 
 async def test_p08_double_confirm(alice: UploadClient, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,17 +1,13 @@
 """The pitfalls of direct uploads, P13 to P26: rows, ids, limits, names, clocks and logs. P1 to P12: test_pitfalls.py.
 
-Not the service's, and tested where they belong:
-P17 (an extra signed header that CORS does not allow): tests/s3/test_presign.py,
-`test_every_header_that_a_client_must_send_is_one_a_browser_may_send`, and in a browser tests/e2e/test_front_end.py,
-`test_the_front_ends_code_runs_in_a_page_of_another_origin`.
-P18 (bucket configuration overwritten): tests/operator/test_aspects.py, `test_foreign_cors_rules_survive_merging`,
-`test_foreign_lifecycle_rules_survive_merging`, `test_foreign_statements_survive_merging`; tests/operator/
-test_reconcile.py, `test_what_others_set_up_stays`, `test_applying_twice_writes_once`.
-P19 (deleting the resource deletes data, or never ends): tests/kube/test_deletion.py,
-`test_retain_keeps_the_bucket_and_removes_the_user`, `test_destroy_needs_the_typed_confirmation`,
-`test_what_is_gone_first_blocks_until_abandoned`.
-
-P21 (image bombs, parser CVEs): nothing here decodes media; a published file is what was uploaded, byte for byte.
+Four are tested where they belong, under the same kind of name:
+P17 (an extra signed header that CORS does not allow): tests/s3/test_presign.py, and in a browser tests/e2e/
+test_front_end.py, `test_the_front_ends_code_runs_in_a_page_of_another_origin`.
+P18 (bucket configuration overwritten): tests/operator/test_aspects.py; and tests/operator/test_reconcile.py,
+`test_what_others_set_up_stays`, `test_applying_twice_writes_once`.
+P19 (deleting the resource deletes data, or never ends): tests/kube/test_deletion.py.
+P21 (image bombs, parser CVEs): media/test_measuring.py. Nothing is decoded, and a published file is what was uploaded,
+byte for byte; but the first bytes of what was proved are parsed for its measures, at confirm.
 """
 
 import ast

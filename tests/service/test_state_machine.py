@@ -1,5 +1,6 @@
 """Uploads in any order of calls and deaths keep promises 1, 4 and 6; and a service that breaks one is found out.
 
+Files are PUT in one piece or in parts; messages are kept in PostgreSQL, and for some lives in MongoDB.
 CI runs the same lives every time. By hand: MEDIABUCKET_TEST_LIVES=1000 for that many others.
 """
 
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+from part_client import IN_PARTS
+from pydantic import SecretStr
 from service_platform import MakePlatform
 from upload_machine import UploadMachine
 
@@ -22,7 +25,7 @@ from mediabucket_service.media.repository import MediaRepository
 pytestmark = pytest.mark.takes_minutes(1)
 
 LIVES = os.environ.get("MEDIABUCKET_TEST_LIVES")
-IN_CI = 40
+IN_CI = {"PostgreSQL": 40, "MongoDB": 15}
 UNTIL_FOUND = 300
 
 MakeMachine = Callable[[], type[UploadMachine]]
@@ -43,10 +46,20 @@ def lives(number: int, *phases: Phase) -> settings:
 
 
 @pytest.fixture
-def machine(make_platform: MakePlatform) -> Iterator[type[UploadMachine]]:
+def changes() -> dict[str, Any]:
+    return {"confirm_lease_seconds": 60, "confirm_answer_seconds": 2}
+
+
+@pytest.fixture
+def on_mongodb(changes: dict[str, Any], mongodb_url: str) -> None:
+    changes["mongodb_url"] = SecretStr(mongodb_url)
+
+
+@pytest.fixture
+def machine(make_platform: MakePlatform, changes: dict[str, Any]) -> Iterator[type[UploadMachine]]:
     """The machine on a platform of its own; Hypothesis is synchronous, and so drives the event loop itself."""
     with asyncio.Runner() as runner:
-        platform = make_platform(settings_changes={"confirm_lease_seconds": 60, "confirm_answer_seconds": 2})
+        platform = make_platform(settings_changes=changes, uploads=IN_PARTS)
         opened = runner.run(platform.__aenter__())
         try:
             yield type("Machine", (UploadMachine,), {"platform": opened, "runner": runner})
@@ -58,7 +71,17 @@ def machine(make_platform: MakePlatform) -> Iterator[type[UploadMachine]]:
 @pytest.mark.promise(4)
 @pytest.mark.promise(6)
 def test_every_life_of_uploads_keeps_the_promises(machine: type[UploadMachine]) -> None:
-    run_state_machine_as_test(machine, settings=lives(int(LIVES or IN_CI), Phase.generate, Phase.shrink))
+    number = int(LIVES or IN_CI["PostgreSQL"])
+    run_state_machine_as_test(machine, settings=lives(number, Phase.generate, Phase.shrink))
+
+
+@pytest.mark.promise(1)
+@pytest.mark.promise(4)
+@pytest.mark.promise(6)
+@pytest.mark.usefixtures("on_mongodb")
+def test_every_life_with_messages_in_mongodb_keeps_the_promises(machine: type[UploadMachine]) -> None:
+    number = int(LIVES or IN_CI["MongoDB"])
+    run_state_machine_as_test(machine, settings=lives(number, Phase.generate, Phase.shrink))
 
 
 def accepts_any_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,5 +114,7 @@ def test_a_broken_service_is_found_out(
     break_it: Callable[[pytest.MonkeyPatch], None],
 ) -> None:
     break_it(monkeypatch)
+    # Many lives may be needed, and parts do not matter here.
+    machine.with_film = False
     with pytest.raises(AssertionError):
         run_state_machine_as_test(machine, settings=lives(UNTIL_FOUND, Phase.generate))

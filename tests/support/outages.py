@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,8 @@ import httpx
 from mediabucket_cli.embedded.server import EmbeddedServer
 
 SETTLE_SECONDS = 5.0
+# Longer than anybody would wait, on a machine that does other things, too.
+MOST_SECONDS = 20
 
 
 def process_tree(root: int) -> list[int]:
@@ -32,6 +34,13 @@ def send_all(server: EmbeddedServer, number: signal.Signals) -> None:
     for process_id in process_tree(server.child.process.pid):
         with suppress(ProcessLookupError):
             os.kill(process_id, number)
+
+
+def restart(server: EmbeddedServer) -> None:
+    """The same server on the same data and ports."""
+    server.stop()
+    server.launch()
+    server.wait_until_ready()
 
 
 @dataclass(frozen=True)
@@ -83,3 +92,27 @@ async def under_load(requests: Sequence[Request], pause_seconds: float = 0.02) -
     finally:
         stopped.set()
         await asyncio.gather(*callers)
+
+
+async def under_way(load: Load, callers: int) -> None:
+    """Until as many requests as there are callers were answered, and well."""
+    async with asyncio.timeout(MOST_SECONDS):
+        while len(load.answered) < callers:
+            await asyncio.sleep(0.05)
+    assert load.statuses() == {200}
+
+
+async def recovered(load: Load, back: float, meanwhile: Collection[int] = (503,)) -> None:
+    """Until nothing has been refused for a while; longer than SETTLE_SECONDS after the return is too long."""
+    quiet = 1.5
+    while (
+        time.monotonic() < back + quiet
+        or load.refusals(time.monotonic() - quiet)
+        # On a busy machine nothing may have been answered at all.
+        or 200 not in load.statuses(back)
+    ):
+        await asyncio.sleep(0.05)
+        assert not load.refusals(back + SETTLE_SECONDS)
+        assert time.monotonic() < back + MOST_SECONDS
+    assert 200 in load.statuses(back)
+    assert load.statuses(back) <= {200, *meanwhile}

@@ -1,7 +1,5 @@
 """What the page at `/` is tried on: the product as `mediabucket dev` runs it, pictures, and how colours contrast."""
 
-import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ import httpx
 import yaml
 from browser import Browser, Page
 
+from mediabucket_cli.demo_story.files import png_of
 from mediabucket_cli.development_platform import DevelopmentPlatform
 
 Colour = tuple[float, float, float]
@@ -158,17 +157,10 @@ def film(directory: Path, size: int) -> Path:
 
 
 def _sunset(width: int, height: int, above: bytes, below: bytes) -> bytes:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     def row(share: float) -> bytes:
-        return (
-            b"\0" + bytes(round(one + (other - one) * share) for one, other in zip(above, below, strict=True)) * width
-        )
+        return bytes(round(one + (other - one) * share) for one, other in zip(above, below, strict=True)) * width
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    rows = b"".join(row(number / height) for number in range(height))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return png_of([row(number / height) for number in range(height)])
 
 
 def colours(page: Page, selectors: list[str]) -> dict[str, tuple[Colour, Colour]]:

@@ -7,44 +7,54 @@ has run, of rows and bytes together.
 
 import asyncio
 import hashlib
-import itertools
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import httpx
 from failing_calls import FailingCalls, failing
 from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
+from part_client import film, open_uploads, piece, put_part
 from service_platform import Platform
 from upload_client import File, UploadClient
 
 from mediabucket_api.constants import UPLOADS_PREFIX
 from mediabucket_s3.objects import BucketObjects
 from mediabucket_service.media.initiate_repository import InitiateRepository
+from mediabucket_service.media.multipart_repository import MultipartRepository
 from mediabucket_service.media.removal_repository import RemovalRepository
 from mediabucket_service.media.repository import MediaRepository
+from mediabucket_service.messages.repository_mongodb import MongoMessageRepository
 from mediabucket_service.messages.repository_postgresql import PostgresMessageRepository
 
 T = TypeVar("T")
 
 # Where a process may die: right before one of these calls, or right after it took effect.
 STEPS: dict[type, tuple[str, ...]] = {
-    BucketObjects: ("head", "copy", "delete", "delete_every_version"),
+    BucketObjects: (
+        "head", "copy", "delete", "delete_every_version", "create_multipart_upload", "list_parts",
+        "complete_multipart_upload", "abort_multipart_upload",
+    ),
     InitiateRepository: ("initiate",),
     MediaRepository: (
         "lease", "complete", "complete_as_duplicate", "fail", "release_lease", "delete",
         "add_references", "remove_references", "settle_references",
     ),
+    MultipartRepository: ("claim",),
     PostgresMessageRepository: ("insert", "existing"),
-    RemovalRepository: ("expire_stale", "bytes_removed", "to_remove"),
+    MongoMessageRepository: ("insert", "existing"),
+    RemovalRepository: ("expire_stale", "bytes_removed", "to_remove", "live_uploads"),
 }  # fmt: skip
+LISTINGS = ("list_parts",)
+# The last one is a film unless told otherwise, and may be uploaded in two parts.
 FILES = 3
+PARTS = frozenset({1, 2})
 deaths = st.none() | st.none() | st.builds(FailingCalls, fails_at=st.integers(1, 9), after_effect=st.booleans())
-machines = itertools.count()
 
 
 class Known(StrEnum):
@@ -63,6 +73,7 @@ class Ticket:
     file: File
     answer: dict[str, Any]
     arrived: set[bytes] = field(default_factory=set)
+    parts_arrived: set[int] = field(default_factory=set)
     known: Known = Known.NOTHING
     deletion_tried: bool = False
     in_message: bool = False
@@ -96,25 +107,30 @@ class UploadMachine(RuleBasedStateMachine):
 
     platform: Platform
     runner: asyncio.Runner
+    with_film: bool = True
     tickets: Bundle[Ticket] = Bundle("tickets")
 
     def __init__(self) -> None:
         super().__init__()
-        self.user: UploadClient = self.platform.user(f"machine-{next(machines)}")
+        self.user: UploadClient = self.platform.user(f"machine-{uuid4()}")
         self.files = [File(f"{self.user.user} file {number}".encode()) for number in range(FILES)]
+        if self.with_film:
+            self.files[-1] = film(parts=len(PARTS), salt=self.user.user.encode())
         self.known: dict[str, Ticket] = {}
         self.sent: dict[str, str] = {}
         self.checked: set[tuple[str, str]] = set()
 
     def run(self, work: Coroutine[Any, Any, T], death: FailingCalls | None = None) -> T:
         """Do one thing; with a death, every step from that one on fails."""
-        with failing(FailingCalls() if death is None else FailingCalls(death.fails_at, death.after_effect), STEPS, ()):
+        with failing(
+            FailingCalls() if death is None else FailingCalls(death.fails_at, death.after_effect), STEPS, LISTINGS
+        ):
             return self.runner.run(work)
 
-    @rule(target=tickets, number=st.integers(0, FILES - 1), death=deaths)
-    def initiate(self, number: int, death: FailingCalls | None) -> Any:
+    @rule(target=tickets, number=st.integers(0, FILES - 1), in_parts=st.booleans(), death=deaths)
+    def initiate(self, number: int, in_parts: bool, death: FailingCalls | None) -> Any:
         file = self.files[number]
-        answer = self.run(self.user.initiate(file), death)
+        answer = self.run(self.user.initiate(file, multipart=in_parts), death)
         if answer.status_code != 200:
             assert answer.status_code == 503 or is_problem(answer, "confirm-in-progress"), answer.text
             return multiple()
@@ -138,12 +154,13 @@ class UploadMachine(RuleBasedStateMachine):
         ticket.answer = body
         return ticket
 
-    @rule(target=tickets, number=st.integers(0, FILES - 1))
-    def upload(self, number: int) -> Any:
+    @rule(target=tickets, number=st.integers(0, FILES - 1), in_parts=st.booleans())
+    def upload(self, number: int, in_parts: bool) -> Any:
         """What most users do."""
-        ticket = self.initiate(number, None)
+        ticket = self.initiate(number, in_parts, None)
         if isinstance(ticket, Ticket):
             self.put(ticket, wrong=False)
+            self.put_parts(ticket, PARTS, wrong=False)
             self.confirm(ticket, None)
         return ticket
 
@@ -155,6 +172,21 @@ class UploadMachine(RuleBasedStateMachine):
             answer = self.run(self.user.put(ticket.answer, content, as_is=True))
             assert answer.status_code == 200, answer.text
             ticket.arrived.add(hashlib.sha256(content).digest())
+
+    @rule(ticket=tickets, numbers=st.sampled_from([PARTS, PARTS, frozenset({1}), frozenset({2})]), wrong=st.booleans())
+    def put_parts(self, ticket: Ticket, numbers: frozenset[int], wrong: bool) -> None:
+        """Some or all, with URLs of an upload that may be completed, aborted or replaced."""
+        for part in ticket.answer.get("parts", []):
+            number = part["part_number"]
+            if number not in numbers:
+                continue
+            content = piece(ticket.file, number)
+            answer = self.run(put_part(self.user, part, content[:-1] + b"?" if wrong else content))
+            assert answer.status_code in (200, 404), answer.text
+            if answer.status_code == 200 and not wrong:
+                ticket.parts_arrived.add(number)
+        if ticket.parts_arrived == PARTS:
+            ticket.arrived.add(hashlib.sha256(ticket.file.content).digest())
 
     @rule(ticket=tickets, death=deaths)
     def confirm(self, ticket: Ticket, death: FailingCalls | None) -> None:
@@ -276,6 +308,7 @@ class UploadMachine(RuleBasedStateMachine):
         assert not [row for row in rows if row["status"] == "pending" or row["lease_until"]]
         served = {row["file_path"] for row in rows if row["status"] == "completed"}
         assert set(await self.platform.keys()) == served
+        assert await open_uploads(self.platform) == []
 
     async def require_promises_kept(self) -> None:
         """Promises 1 and 6: what the user was told is there, is, with its bytes; messages came to be once."""
@@ -314,6 +347,7 @@ class UploadMachine(RuleBasedStateMachine):
         await self.execute("DELETE FROM media_files WHERE uploaded_by = %(user)s")
         for key in await self.platform.keys():
             await self.platform.objects.delete(key)
+        await self.platform.reaper.sweep()
 
     async def rows(self) -> list[dict[str, Any]]:
         query = "SELECT * FROM media_files WHERE uploaded_by = %(user)s"

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from service_platform import Platform
@@ -15,6 +15,8 @@ from upload_client import File, UploadClient
 GIVE_UP_SECONDS = 60.0
 PAUSE_SECONDS = 0.1
 LEASE_SECONDS = 2.0
+
+Crowd = TypeVar("Crowd", bound="Uploaders")
 
 
 @dataclass
@@ -27,34 +29,62 @@ class Uploaders:
     messages: set[str] = field(default_factory=set)
     answers: dict[int, int] = field(default_factory=dict)
     lost_connections: int = 0
+    begins_again_at: frozenset[int] = frozenset({409})
+    give_up_seconds: float = GIVE_UP_SECONDS
 
     async def upload(self, user: str, file: File) -> None:
-        """Until it is confirmed and shown in a message. The file is sent again when the store does not have it."""
-        ticket = (await self._persist(user, lambda client: client.initiate(file))).json()
-        media_id = ticket["media_id"]
-        while not ticket["exists"]:
-            await self._persist(user, lambda client: client.put(ticket, file.content, as_is=True))
-            confirmed = await self._persist(user, lambda client: client.confirm(media_id))
-            if confirmed.status_code == 200:
-                break
-            assert confirmed.status_code == 409, confirmed.text
+        """Until it is confirmed and shown in a message."""
+        media_id = await self.complete(user, file)
         self.promised[media_id] = file
+        await self.show(user, media_id, file)
+
+    async def complete(self, user: str, file: File) -> str:
+        """Until it is confirmed. The file is sent again when the store does not have it."""
+        while not (ticket := await self.begin(user, file))["exists"]:
+            await self._send_bytes(user, ticket, file)
+            if await self.confirmed(user, ticket["media_id"]):
+                break
+        return str(ticket["media_id"])
+
+    async def begin(self, user: str, file: File, **changes: Any) -> dict[str, Any]:
+        """The ticket, or what says that the media exists."""
+        answer = await self.persist(user, lambda client: client.initiate(file, **changes), "confirm-in-progress")
+        assert answer.status_code == 200, answer.text
+        ticket: dict[str, Any] = answer.json()
+        return ticket
+
+    async def confirmed(self, user: str, media_id: str) -> bool:
+        """False when the upload has to be begun again."""
+        answer = await self.persist(user, lambda client: client.confirm(media_id))
+        assert answer.status_code in (200, *self.begins_again_at), answer.text
+        return answer.status_code == 200
+
+    async def show(self, user: str, media_id: str, file: File) -> None:
+        """In a message, once."""
         message = {"conversation_id": user, "content": file.name, "media_ids": [media_id]}
-        sent = await self._persist(user, lambda client: client.send(**message, client_message_id=media_id))
+        sent = await self.persist(user, lambda client: client.send(**message, client_message_id=media_id))
         self.messages.add(sent.json()["message_id"])
 
     async def keep_uploading(self, user: str, stopped: asyncio.Event) -> None:
         number = 0
         while not stopped.is_set():
-            await self.upload(user, File(f"{user} file {number}".encode() * 100, name=f"{number}.png"))
+            await self.one_round(user, number)
             number += 1
 
-    async def _persist(self, user: str, call: Callable[[UploadClient], Awaitable[httpx.Response]]) -> httpx.Response:
-        """Call until the answer is neither a failure of the servers nor "not yet"."""
-        deadline = time.monotonic() + GIVE_UP_SECONDS
+    async def one_round(self, user: str, number: int) -> None:
+        await self.upload(user, File(f"{user} file {number}".encode() * 100, name=f"{number}.png"))
+
+    async def _send_bytes(self, user: str, ticket: dict[str, Any], file: File) -> None:
+        await self.persist(user, lambda client: client.put(ticket, file.content, as_is=True))
+
+    async def persist(
+        self, user: str, call: Callable[[UploadClient], Awaitable[httpx.Response]], not_yet: str = ""
+    ) -> httpx.Response:
+        """Call until the answer is neither a failure of the servers nor "not yet": 202, or the problem of that name."""
+        deadline = time.monotonic() + self.give_up_seconds
         while True:
             answer = await self._attempt(user, call)
-            if answer is not None and answer.status_code < 500 and answer.status_code != 202:
+            if answer is not None and answer.status_code < 500 and not _is_not_yet(answer, not_yet):
                 return answer
             assert time.monotonic() < deadline, f"given up: {answer.text if answer else 'no answer'}"
             await asyncio.sleep(PAUSE_SECONDS)
@@ -73,6 +103,12 @@ class Uploaders:
         return answer
 
 
+def _is_not_yet(answer: httpx.Response, problem: str) -> bool:
+    if answer.status_code == 409 and problem:
+        return str(answer.json()["type"]).endswith(f":{problem}")
+    return answer.status_code == 202
+
+
 @dataclass(frozen=True)
 class _Relocated:
     """One client for all processes, so that connections are shared."""
@@ -85,11 +121,11 @@ class _Relocated:
 
 
 @asynccontextmanager
-async def uploading(url: str, number: int) -> AsyncIterator[Uploaders]:
+async def uploading(url: str, number: int, kind: Callable[[str, httpx.AsyncClient], Crowd]) -> AsyncIterator[Crowd]:
     """`number` users upload meanwhile; at the end each finishes the file it is at."""
     limits = httpx.Limits(max_connections=2 * number)
     async with httpx.AsyncClient(timeout=30, limits=limits) as http:
-        crowd, stopped = Uploaders(url, http), asyncio.Event()
+        crowd, stopped = kind(url, http), asyncio.Event()
         tasks = [asyncio.create_task(crowd.keep_uploading(f"user-{one}", stopped)) for one in range(number)]
         try:
             yield crowd

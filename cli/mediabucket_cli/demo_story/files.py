@@ -5,6 +5,7 @@ import mimetypes
 import os
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,17 +41,23 @@ def read_file(path: Path) -> DemoFile:
 
 
 def png(width: int, height: int) -> bytes:
-    """A colour gradient: https://www.w3.org/TR/png-3/"""
-    rows = b"".join(
-        b"\0" + bytes(value for x in range(width) for value in (x * 255 // width, y * 255 // height, 128))
+    """A colour gradient."""
+    rows = [
+        bytes(value for x in range(width) for value in (x * 255 // width, y * 255 // height, 128))
         for y in range(height)
-    )
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_png_chunk(kind, data) for kind, data in chunks)
+    ]
+    return png_of(rows)
 
 
-def _png_chunk(kind: bytes, data: bytes) -> bytes:
+def png_of(rows: Sequence[bytes], *extra: bytes) -> bytes:
+    """A PNG of these rows, each with three bytes a pixel, and of further chunks: https://www.w3.org/TR/png-3/"""
+    header = struct.pack(">IIBBBBB", len(rows[0]) // 3, len(rows), 8, 2, 0, 0, 0)
+    pixels = png_chunk(b"IDAT", zlib.compress(b"".join(b"\0" + row for row in rows)))
+    return b"\x89PNG\r\n\x1a\n" + b"".join((png_chunk(b"IHDR", header), pixels, *extra, png_chunk(b"IEND", b"")))
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    """Length, type, data, CRC-32 of type and data."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 

@@ -157,12 +157,6 @@ async def test_a_dead_process_loses_its_lease(make_platform: MakePlatform) -> No
         assert (await alice.confirm(ticket["media_id"])).status_code == 200
 
 
-async def test_a_long_hash_renews_its_lease(make_platform: MakePlatform) -> None:
-    film = File(bytes(6 * 1024**2), "film.mp4", "video/mp4")
-    async with make_platform(settings_changes={"confirm_lease_seconds": 0.05}) as platform:
-        assert (await platform.user().upload(film))["status"] == "completed"
-
-
 async def test_a_failing_store_leaves_the_upload_pending(alice: UploadClient, monkeypatch: pytest.MonkeyPatch) -> None:
     ticket = await alice.begin(PICTURE)
 

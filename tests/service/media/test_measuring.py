@@ -188,7 +188,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_head_costs_milliseconds_and_no_memory_beyond_it(name: str) -> None:
+def test_p21_a_hostile_head_costs_milliseconds_and_no_memory_beyond_it(name: str) -> None:
     mime_type, content = HOSTILE[name]
     head = content[:HEAD_BYTES]
     spent = []
