@@ -80,6 +80,7 @@ class TcpProxy:
         self._frozen = False
         self._to_cut: re.Pattern[bytes] | None = None
         self._cut_after = 0
+        self._holds_body_only = False
         self._to_hold: re.Pattern[bytes] | None = None
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -104,10 +105,11 @@ class TcpProxy:
         self._cut_after = after_bytes
         self._to_cut = re.compile(request)
 
-    def hold_back(self, request: bytes) -> None:
-        """Keep the end of the next request with these words (a pattern) from the server until `let_pass`: its body, or
-        else its last line. Whatever becomes of the client meanwhile, who is never answered. `held` counts.
+    def hold_back(self, request: bytes, *, body_only: bool) -> None:
+        """Keep the next request with these words (a pattern), or its body, from the server until `let_pass`. Whatever
+        becomes of the client meanwhile, who is never answered. `held` counts.
         """
+        self._holds_body_only = body_only
         self._to_hold = re.compile(request)
 
     def let_pass(self) -> None:
@@ -258,16 +260,15 @@ class TcpProxy:
         task.add_done_callback(self._tasks.discard)
 
     async def _hold(self, request: bytes) -> None:
-        head, _, body = request.partition(b"\r\n\r\n")
-        early, late = (head + b"\r\n\r\n", body) if body else (head + b"\r\n", b"\r\n")
+        begin = request.index(b"\r\n\r\n") + 4 if self._holds_body_only else 0
         reader, writer = await asyncio.open_connection(LOOPBACK, self._target)
         self._passes.clear()
         try:
-            writer.write(early)
+            writer.write(request[:begin])
             await writer.drain()
             self.held += 1
             await self._passes.wait()
-            writer.write(late)
+            writer.write(request[begin:])
             await reader.read(_CHUNK)
         finally:
             writer.close()
