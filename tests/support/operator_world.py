@@ -41,7 +41,7 @@ class SilentStore(MemoryStore):
         self.asked.append(what)
         assert self.thawed.wait(30)
         if what in self.silent:
-            raise StoreUnavailable(what, "ReadTimeoutError")
+            raise StoreUnavailable(what, "ReadTimeoutError", detail=f"call {len(self.asked)}")
 
     def admin(self, connection: StoreConnection, bucket: str) -> BucketAdmin:
         del connection
@@ -67,7 +67,7 @@ class _SilentBucket(MemoryBucket):
 
 
 class OperatorWorld:
-    """Its `operator` was started when the clock was 0, unless `started_again`; `soon` is whom it asked to visit."""
+    """Its `operator` was started when the clock was 0, until `start_again`; `soon` is whom it asked to visit."""
 
     def __init__(self) -> None:
         self.faults = Faults()
