@@ -34,7 +34,9 @@ def platform(
     with cluster_with_chart(tmp_path_factory.mktemp("kube"), assets) as cluster:
         cluster.apply(*store_documents("freezing", through), *store_documents("healthy", seaweedfs.connection))
         cluster.apply(namespace(TEAM))
-        with OperatorProcess(cluster, tmp_path_factory.mktemp("operator")) as operator:
+        # Fewer than are visited at once, and fewer than are deleted.
+        workers = {"MEDIABUCKET_OPERATOR_WORKERS": "4"}
+        with OperatorProcess(cluster, tmp_path_factory.mktemp("operator"), workers) as operator:
             yield Platform(cluster, seaweedfs, operator)
             freezing.thaw()
 
