@@ -38,19 +38,27 @@ class Canary:
         store = self.connection.store.model_copy(update={"public_endpoint": self.connection.store.endpoint})
         presigner = Presigner(store, self.connection.bucket)
         body = secrets.token_bytes(64)
+        try:
+            self._publish(presigner, body)
+        except UploadPathBroken:
+            # Not after S3Error: a store that has stopped answering is not waited for twice more.
+            self._remove(presigner)
+            raise
+        for removal in self._remove(presigner):
+            self._expect("DELETE", removal)
+
+    def _publish(self, presigner: Presigner, body: bytes) -> None:
         pending, published = CANARY_KEYS
         upload = self._upload(presigner, pending, body)
-        try:
-            self._preflight(upload)
-            self._expect("PUT to a presigned URL", self.send(upload, body))
-            self._expect("publishing the upload", self.send(presigner.copy(pending, published, expires_in=_SECONDS)))
-            got = self._expect("GET of the published object", self.send(presigner.get(published, expires_in=_SECONDS)))
-            if got.body != body:
-                raise UploadPathBroken("GET of the published object: other bytes than those uploaded")
-        finally:
-            removals = [self.send(presigner.delete(key, expires_in=_SECONDS)) for key in (published, pending)]
-        for removal in removals:
-            self._expect("DELETE", removal)
+        self._preflight(upload)
+        self._expect("PUT to a presigned URL", self.send(upload, body))
+        self._expect("publishing the upload", self.send(presigner.copy(pending, published, expires_in=_SECONDS)))
+        got = self._expect("GET of the published object", self.send(presigner.get(published, expires_in=_SECONDS)))
+        if got.body != body:
+            raise UploadPathBroken("GET of the published object: other bytes than those uploaded")
+
+    def _remove(self, presigner: Presigner) -> list[RawResponse]:
+        return [self.send(presigner.delete(key, expires_in=_SECONDS)) for key in reversed(CANARY_KEYS)]
 
     def _upload(self, presigner: Presigner, key: str, body: bytes) -> PresignedRequest:
         signed = self.connection.spec.uploads.integrity == Integrity.SIGNED

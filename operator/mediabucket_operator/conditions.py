@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from mediabucket_api.status import Condition, ConditionStatus, ConditionType, StoreConditionType
+from mediabucket_api.status import Condition, ConditionStatus, ConditionType, MediaBucketStatus, StoreConditionType
 
 # Reasons that more than one module must spell the same way.
 NOT_CHECKED = "NotChecked"
@@ -12,6 +12,8 @@ DIFFERS = "Differs"
 NOT_IMPLEMENTED = "NotImplementedByStore"
 NOT_KEPT = "NotKeptByStore"
 NOT_ENFORCED = "NotEnforcedByStore"
+# The store did not answer, as opposed to: it said no.
+NO_ANSWER = frozenset({"StoreUnavailable", "Throttled", "StoreUnreachable"})
 # Conditions that say something is wrong when they are True.
 NEGATIVE = frozenset({ConditionType.DRIFTED, ConditionType.DELETION_BLOCKED})
 
@@ -100,3 +102,21 @@ def ready(verdicts: Mapping[ConditionType, Verdict | None]) -> Verdict:
 
 def _verdict(condition: Condition | None) -> Verdict | None:
     return None if condition is None else Verdict(condition.status, condition.reason, condition.message)
+
+
+def unanswered(status: MediaBucketStatus) -> str | None:
+    """What kept the store from answering, None when it did."""
+    for condition in status.conditions:
+        if condition.type == ConditionType.STORE_REACHABLE:
+            wrong = condition.status != ConditionStatus.TRUE and condition.reason in NO_ANSWER
+            return condition.message if wrong else None
+    return None
+
+
+def has_unanswered(status: MediaBucketStatus) -> bool:
+    """Whether any call of the visit was given up without an answer."""
+    return any(
+        condition.reason in NO_ANSWER and condition.status != ConditionStatus.TRUE
+        for condition in status.conditions
+        if condition.type != ConditionType.READY
+    )

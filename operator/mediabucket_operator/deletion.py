@@ -3,6 +3,7 @@
 https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mediabucket_api.constants import ABANDON_ANNOTATION, CONFIRM_DESTROY_ANNOTATION
@@ -12,7 +13,7 @@ from mediabucket_api.spec import DeletionPolicy, ManagementPolicy
 from mediabucket_api.status import ConditionType, OwnershipOrigin, OwnershipState
 from mediabucket_operator.canary import CANARY_KEYS
 from mediabucket_operator.cluster import Manifest, Reference
-from mediabucket_operator.conditions import Conditions, Verdict
+from mediabucket_operator.conditions import NO_ANSWER, Conditions, Verdict
 from mediabucket_operator.credentials import BucketIdentity, user_name
 from mediabucket_operator.event_notes import of_transitions
 from mediabucket_operator.guard import StoreAccess, StoreRefused, store_access
@@ -20,7 +21,14 @@ from mediabucket_operator.ownership import Found, Owner, look
 from mediabucket_operator.stored import Unreadable, read_media_bucket
 from mediabucket_operator.visit import Environment, tell, tell_unreadable, unreadable, write_status
 from mediabucket_s3.admin import BucketAdmin
-from mediabucket_s3.errors import BucketMissing, BucketNotEmpty, NotImplementedByStore, S3Error
+from mediabucket_s3.errors import (
+    BucketMissing,
+    BucketNotEmpty,
+    NotImplementedByStore,
+    S3Error,
+    StoreUnavailable,
+    Throttled,
+)
 
 
 @dataclass(frozen=True)
@@ -31,13 +39,49 @@ class Blocked:
     message: str
 
 
+class Withdrawn(Exception):
+    """Nobody wants the deletion any more: not a call more to the store."""
+
+
+@dataclass
+class Attempt:
+    """One attempt at a deletion. `refusal` is asked before the store is: what is known already to keep it from its
+    store. `withdrawn` is asked again and again.
+
+    Afterwards: whether the store was asked for anything, and what kept it from answering.
+    """
+
+    refusal: Callable[[], StoreRefused | None] = lambda: None
+    withdrawn: Callable[[], bool] = lambda: False
+    contacted: bool = False
+    unanswered: str | None = None
+
+    def begin(self) -> None:
+        """Raises StoreRefused."""
+        if (refused := self.refusal()) is not None:
+            raise refused
+        self.contacted = True
+
+    def go_on(self) -> None:
+        """Before each step that cannot be undone. Raises Withdrawn."""
+        if self.withdrawn():
+            raise Withdrawn
+
+
 _WAYS_OUT = f"or set deletionPolicy: Retain, or annotate {ABANDON_ANNOTATION}=true to leave everything as it is"
 
 
-def release(environment: Environment, reference: Reference) -> Blocked | None:
+def asks_nothing_of_the_store(manifest: Manifest) -> bool:
+    """Whether people want everything left as it is, so that no store and no visit has to be waited for."""
+    policy = (manifest.get("spec") or {}).get("deletionPolicy", DeletionPolicy.RETAIN)
+    annotations = manifest["metadata"].get("annotations") or {}
+    return policy == DeletionPolicy.RETAIN or annotations.get(ABANDON_ANNOTATION) == "true"
+
+
+def release(environment: Environment, reference: Reference, attempt: Attempt | None = None) -> Blocked | None:
     """Carry out the deletion policy of a MediaBucket that is on its way out; None when it may go.
 
-    May be repeated after a crash at any call. Raises ClusterError: then nothing is known.
+    May be repeated after a crash at any call. Raises ClusterError: then nothing is known; Withdrawn.
     """
     manifest = environment.cluster.get(reference)
     if manifest is None:
@@ -48,7 +92,7 @@ def release(environment: Environment, reference: Reference) -> Blocked | None:
         return _unread(environment, manifest, error)
     if leaves_everything(resource):
         return None
-    blocked = _delete(environment, resource)
+    blocked = _delete(environment, resource, attempt or Attempt())
     if blocked is not None:
         _write(environment, manifest, resource, blocked)
     return blocked
@@ -98,7 +142,7 @@ def refusal(resource: MediaBucket, access: StoreAccess) -> Blocked | None:
     return None
 
 
-def _delete(environment: Environment, resource: MediaBucket) -> Blocked | None:
+def _delete(environment: Environment, resource: MediaBucket, attempt: Attempt) -> Blocked | None:
     try:
         access = store_access(resource.spec.store_ref.name, environment.cluster, environment.settings.namespace)
     except StoreRefused as error:
@@ -107,19 +151,45 @@ def _delete(environment: Environment, resource: MediaBucket) -> Blocked | None:
         return blocked
     admin = environment.stores.admin(access.connection, resource.bucket_name)
     try:
-        found = look(admin)
-        if found.exists and is_ours(resource, found, environment.cluster_id):
-            _empty_if_asked(resource, admin)
-            admin.delete()
+        attempt.begin()
+        _delete_bucket(environment, resource, admin, attempt)
         _remove_identity(environment, resource, access)
+    except StoreRefused as error:
+        return Blocked(error.reason, f"{error.message}; {_WAYS_OUT}")
     except BucketMissing:
         return None
     except BucketNotEmpty:
         told = f"bucket {resource.bucket_name} is not empty: empty it, or use deletionPolicy Destroy; {_WAYS_OUT}"
         return Blocked("NotEmpty", told)
     except S3Error as error:
+        if isinstance(error, StoreUnavailable | Throttled):
+            attempt.unanswered = str(error)
         return Blocked(type(error).__name__, f"{error}; {_WAYS_OUT}")
     return None
+
+
+def _delete_bucket(environment: Environment, resource: MediaBucket, admin: BucketAdmin, attempt: Attempt) -> None:
+    found = look(admin)
+    attempt.go_on()
+    if found.exists and is_ours(resource, found, environment.cluster_id):
+        _empty_if_asked(resource, admin, attempt)
+        attempt.go_on()
+        admin.delete()
+    elif found.exists and found.mark is None:
+        _delete_left_over(admin)
+
+
+def _delete_left_over(admin: BucketAdmin) -> None:
+    """SeaweedFS makes a deleted bucket anew when an upload ends that began before: without a mark, and with nothing in
+    it but what this program wrote.
+    """
+    keys = admin.first_keys()
+    if not keys or not set(keys) <= set(CANARY_KEYS):
+        return
+    for key in CANARY_KEYS:
+        admin.delete_every_version(key)
+    if admin.is_empty():
+        admin.delete()
 
 
 def is_ours(resource: MediaBucket, found: Found, cluster: str) -> bool:
@@ -129,10 +199,10 @@ def is_ours(resource: MediaBucket, found: Found, cluster: str) -> bool:
     return found.empty
 
 
-def _empty_if_asked(resource: MediaBucket, admin: BucketAdmin) -> None:
+def _empty_if_asked(resource: MediaBucket, admin: BucketAdmin, attempt: Attempt) -> None:
     """Of a bucket that may only go when it is empty, what this program itself left there is taken away."""
     if resource.spec.deletion_policy == DeletionPolicy.DESTROY:
-        admin.delete_everything()
+        admin.delete_everything(attempt.go_on)
         return
     for key in CANARY_KEYS:
         admin.delete_every_version(key)
@@ -149,6 +219,10 @@ def _remove_identity(environment: Environment, resource: MediaBucket, access: St
 
 
 def _write(environment: Environment, manifest: Manifest, resource: MediaBucket, blocked: Blocked) -> None:
+    known = next((found for found in resource.status.conditions if found.type == ConditionType.DELETION_BLOCKED), None)
+    if known is not None and known.reason == blocked.reason and blocked.reason in NO_ANSWER:
+        # The store still does not answer: in which call it did not is no news.
+        return
     now = environment.clock().replace(microsecond=0)
     conditions = Conditions(resource.status.conditions, resource.metadata.generation, now)
     conditions.set(ConditionType.DELETION_BLOCKED, Verdict.true(blocked.reason, blocked.message))

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mediabucket_operator.cluster import Reference
+from mediabucket_operator.lanes import Lanes
 
 logger = logging.getLogger(__name__)
 
@@ -26,14 +27,20 @@ class _Entry:
 
 
 class Dispatcher:
-    """Call from the event loop only. `run` ends when it is cancelled."""
+    """Call from the event loop only. `run` ends when it is cancelled.
 
-    def __init__(self, visitor: Visitor, workers: int) -> None:
+    Visits of one lane share a part of the workers; default: each object has a lane of its own.
+    """
+
+    def __init__(self, visitor: Visitor, workers: int, lane: Callable[[Reference], str] = str) -> None:
         self._visitor = visitor
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="visit")
-        self._free = workers
+        self._lane = lane
+        self._lanes = Lanes(workers)
         self._entries: dict[Reference, _Entry] = {}
         self._heap: list[tuple[float, int, Reference]] = []
+        # What is due and waits for a worker, by lane.
+        self._ready: dict[str, list[tuple[float, int, Reference]]] = {}
         self._order = itertools.count()
         self._woken = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -75,28 +82,38 @@ class Dispatcher:
         self._woken.set()
 
     def _begin_what_is_due(self) -> None:
-        while self._free and self._heap and self._heap[0][0] <= time.monotonic():
-            due, _, reference = heapq.heappop(self._heap)
+        while self._heap and self._heap[0][0] <= time.monotonic():
+            turn = heapq.heappop(self._heap)
+            heapq.heappush(self._ready.setdefault(self._lane(turn[2]), []), turn)
+        while (lane := self._next_lane()) is not None:
+            due, _, reference = heapq.heappop(self._ready[lane])
+            if not self._ready[lane]:
+                del self._ready[lane]
             entry = self._entries.get(reference)
-            # An entry that was moved forward is in the heap twice.
+            # An entry that was moved forward is there twice.
             if entry is not None and not entry.running and entry.due == due:
-                self._begin(reference, entry)
+                self._begin(reference, entry, lane)
 
-    def _begin(self, reference: Reference, entry: _Entry) -> None:
+    def _next_lane(self) -> str | None:
+        """The lane of whoever has waited longest of those that may begin."""
+        able = [lane for lane in self._ready if self._lanes.may_begin(lane)]
+        return min(able, key=lambda lane: self._ready[lane][0], default=None)
+
+    def _begin(self, reference: Reference, entry: _Entry, lane: str) -> None:
         entry.running, entry.again, entry.due = True, False, float("inf")
-        self._free -= 1
-        task = asyncio.get_running_loop().create_task(self._visit(reference, entry))
+        self._lanes.begin(lane)
+        task = asyncio.get_running_loop().create_task(self._visit(reference, entry, lane))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _visit(self, reference: Reference, entry: _Entry) -> None:
+    async def _visit(self, reference: Reference, entry: _Entry, lane: str) -> None:
         next_in: float | None = 60.0
         try:
             next_in = await asyncio.get_running_loop().run_in_executor(self._executor, self._visitor, reference)
         except Exception:
             logger.exception("a visit to %s ended in an error that nobody expected", reference)
         finally:
-            self._free += 1
+            self._lanes.end(lane)
             entry.running = False
             self._plan_next(reference, entry, next_in)
             self._woken.set()
@@ -113,7 +130,7 @@ class Dispatcher:
 
     async def _wait(self) -> None:
         self._woken.clear()
-        timeout = max(0.0, self._heap[0][0] - time.monotonic()) if self._heap and self._free else None
+        timeout = max(0.0, self._heap[0][0] - time.monotonic()) if self._heap else None
         if timeout == 0.0:
             return
         try:

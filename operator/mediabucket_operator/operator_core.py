@@ -12,12 +12,14 @@ from mediabucket_api.constants import MEDIA_BUCKET_KIND, OBJECT_STORE_KIND
 from mediabucket_api.status import ConditionStatus, ConditionType, MediaBucketStatus
 from mediabucket_operator import metrics
 from mediabucket_operator.cluster import ClusterError, Reference
-from mediabucket_operator.deletion import Blocked, release
+from mediabucket_operator.conditions import has_unanswered, unanswered
+from mediabucket_operator.deletion import Attempt, Blocked, Withdrawn, release
 from mediabucket_operator.fleet import Fleet, Member, StoreRests
 from mediabucket_operator.guard import StoreRefused
 from mediabucket_operator.keyed_locks import KeyedLocks
 from mediabucket_operator.liveness import Pulse
 from mediabucket_operator.reconcile import ASPECTS
+from mediabucket_operator.settling import Settling
 from mediabucket_operator.store_visit import sweep, visit_store
 from mediabucket_operator.visit import Environment, Visited, visit
 
@@ -34,6 +36,13 @@ class Next:
     retries: bool = False
 
 
+@dataclass(frozen=True)
+class Later:
+    """The deletion was carried out, and has to be once more: what was asked before may have made the bucket anew."""
+
+    seconds: float
+
+
 STORE_SECONDS: Final = 300.0
 UNREACHABLE_STORE_SECONDS: Final = 8.0
 SWEEP_SECONDS: Final = 3600.0
@@ -41,19 +50,21 @@ SWEEP_AFTER_RELEASE_SECONDS: Final = 3.0
 _FIRST_RETRY_SECONDS: Final = 2.0
 _LONGEST_RETRY_SECONDS: Final = 30.0
 _JITTER: Final = 0.1
-# The store did not answer, as opposed to: it said no.
-_NO_ANSWER: Final = frozenset({"StoreUnavailable", "Throttled", "StoreUnreachable"})
 
 
 class Operator:
     """Its methods run in threads. `soon` asks for a visit in so many seconds, from any thread."""
 
-    def __init__(self, environment: Environment, soon: Soon, pulse: Pulse) -> None:
+    def __init__(
+        self, environment: Environment, soon: Soon, pulse: Pulse, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.environment = environment
         self.fleet = Fleet()
         self._soon = soon
         self._pulse = pulse
+        self._clock = clock
         self._rests = StoreRests()
+        self._settling = Settling(clock())
         self._locks = KeyedLocks()
         self._lock = threading.Lock()
         self._failures: dict[Reference, int] = {}
@@ -71,18 +82,37 @@ class Operator:
             told.result = metrics.REQUEUE_AFTER if following.retries else metrics.SUCCESS
             return following.seconds
 
-    def release(self, reference: Reference) -> Blocked | None:
-        """Carry out the deletion policy; None when the object may go. Raises ClusterError."""
-        with self._locks.hold(reference), self._pulse.visiting(str(reference)):
-            blocked = release(self.environment, reference)
+    def release(self, reference: Reference, withdrawn: Callable[[], bool] = lambda: False) -> Blocked | Later | None:
+        """Carry out the deletion policy; None when the object may go. Raises ClusterError, Withdrawn."""
         member = self.fleet.get(reference)
-        if blocked is None and member is not None and member.store:
-            self._request_sweep(member.store)
+        store = member.store if member is not None else ""
+        with self._locks.hold(reference), self._pulse.visiting(str(reference)):
+            if withdrawn():
+                raise Withdrawn
+            settling = self._settling.seconds_left(reference, self._clock())
+            attempt = Attempt(lambda: self._rests.refusal(store, self._clock()), withdrawn)
+            blocked = release(self.environment, reference, attempt)
+        if attempt.contacted:
+            self._note_answer(store, attempt.unanswered)
+        if blocked is None and attempt.contacted and settling > 0:
+            return Later(settling)
         return blocked
+
+    def released(self, reference: Reference) -> None:
+        """Its finalizer goes: the user of a bucket that stays is nobody's from now on."""
+        member = self.fleet.get(reference)
+        if member is not None and member.store:
+            self._request_sweep(member.store)
+
+    def lane(self, reference: Reference) -> str:
+        """Whose share of the workers a visit takes: all MediaBuckets of a store have one, and every ObjectStore."""
+        member = self.fleet.get(reference)
+        return str(reference) if member is None else member.store
 
     def gone(self, member: Member) -> None:
         """The object is no more: whoever waited for its bucket may have it."""
         self._forget_failures(member.reference)
+        self._settling.forget(member.reference)
         for other in self.fleet.waiting_for(member):
             self._soon(other, 0.0)
 
@@ -121,6 +151,9 @@ class Operator:
         bucket = self._locks.hold((member.store, member.bucket))
         with self._locks.hold(reference), bucket, self._pulse.visiting(str(reference)):
             visited = visit(self.environment, reference, self._refusal(member))
+        if self.fleet.get(reference) is None:
+            # Retained in the meantime, which waits for no visit: this one may have made a user since.
+            self._request_sweep(member.store)
         if not visited.present:
             return Next(None)
         self._count_drift(visited)
@@ -134,25 +167,37 @@ class Operator:
                 "BucketClaimed",
                 f"bucket {member.bucket} is claimed by MediaBucket {name}, which came first: choose another bucketName",
             )
-        return self._rests.refusal(member.store, time.monotonic())
+        return self._rests.refusal(member.store, self._clock())
 
     def _concluded(self, member: Member, visited: Visited) -> Next:
         status = visited.status
         if status is None:
             return Next(jittered(member.resync_seconds))
         message = unanswered(status)
+        if visited.contacted:
+            self._note_contact(member, status)
         if message is not None:
-            if self._rests.failed(member.store, time.monotonic(), message):
-                # Its own status must not say for minutes that it is well.
-                self._soon(Reference(OBJECT_STORE_KIND, "", member.store), 0.0)
             return Next(self._retry_in(member.reference), retries=True)
-        if self._rests.answered(member.store):
-            self._visit_all_on(member.store)
         if not is_ready(status):
             seconds = min(self._retry_in(member.reference, member.resync_seconds), member.resync_seconds)
             return Next(seconds, retries=True)
         self._forget_failures(member.reference)
         return Next(jittered(member.resync_seconds))
+
+    def _note_contact(self, member: Member, status: MediaBucketStatus) -> None:
+        if has_unanswered(status):
+            self._settling.unanswered(member.reference, self._clock())
+        self._note_answer(member.store, unanswered(status))
+
+    def _note_answer(self, store: str, message: str | None) -> None:
+        """`message`: what kept the store from answering whoever has just asked it."""
+        if message is None:
+            if self._rests.answered(store):
+                self._visit_all_on(store)
+        elif self._rests.failed(store, self._clock(), message):
+            # Its own status must not say for minutes that it is well, nor may those that wait for a worker.
+            self._soon(Reference(OBJECT_STORE_KIND, "", store), 0.0)
+            self._visit_all_on(store)
 
     def _count_drift(self, visited: Visited) -> None:
         for change in visited.changes:
@@ -180,20 +225,11 @@ class Operator:
 
     def _is_sweep_due(self, store: str) -> bool:
         with self._lock:
-            now = time.monotonic()
+            now = self._clock()
             if now < self._sweep_due.get(store, 0.0):
                 return False
             self._sweep_due[store] = now + SWEEP_SECONDS
             return True
-
-
-def unanswered(status: MediaBucketStatus) -> str | None:
-    """What kept the store from answering, None when it did."""
-    for condition in status.conditions:
-        if condition.type == ConditionType.STORE_REACHABLE:
-            wrong = condition.status != ConditionStatus.TRUE and condition.reason in _NO_ANSWER
-            return condition.message if wrong else None
-    return None
 
 
 def is_ready(status: MediaBucketStatus) -> bool:

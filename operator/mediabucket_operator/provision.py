@@ -203,7 +203,13 @@ class Provisioning:
             self._serve(connection)
         else:
             self._serve_nothing()
-        self._verify(connection)
+        if not self._has_stopped_answering():
+            self._verify(connection)
+
+    def _has_stopped_answering(self) -> bool:
+        """The store itself: an IAM at an endpoint of its own may be down alone."""
+        keys = self._verdicts[ConditionType.CREDENTIALS_READY]
+        return keys.reason == "StoreUnreachable" and self._access.resource.spec.iam.endpoint is None
 
     def _serve(self, connection: BucketConnection) -> None:
         try:

@@ -32,7 +32,7 @@ from mediabucket_operator.changes import Change, differences
 from mediabucket_operator.conditions import DIFFERS, NOT_KEPT, Conditions, Verdict
 from mediabucket_operator.ownership import Decision, Found, Mark, Owner, Step, decide, look, read_mark, write_mark
 from mediabucket_s3.admin import BucketAdmin
-from mediabucket_s3.errors import BucketTaken, S3Error, StoreUnavailable, Throttled
+from mediabucket_s3.errors import OWNED_BY_CALLER, BucketTaken, S3Error, StoreUnavailable, Throttled
 
 LIFECYCLE = lifecycle.LifecycleAspect()
 TAGS = TagsAspect()
@@ -272,5 +272,7 @@ def _ownership_after(error: S3Error, decision: Decision, known: Ownership | None
     """What status says when making or marking a bucket failed: it may have been made all the same."""
     if decision.step != Step.CREATE:
         return known
-    state = OwnershipState.FOREIGN if isinstance(error, BucketTaken) else OwnershipState.CLAIMED
+    # Ours already, and seen missing a moment ago: an earlier call, whose answer was lost, has made it since.
+    taken = isinstance(error, BucketTaken) and error.code != OWNED_BY_CALLER
+    state = OwnershipState.FOREIGN if taken else OwnershipState.CLAIMED
     return Ownership(state=state, origin=known.origin if known is not None else None)

@@ -14,6 +14,7 @@ from mediabucket_operator.health_server import HealthServer
 from mediabucket_operator.kubernetes_cluster import KubernetesCluster
 from mediabucket_operator.liveness import Pulse
 from mediabucket_operator.operator_core import Operator
+from mediabucket_operator.releases import Releases
 from mediabucket_operator.secret_watch import SecretVersions
 from mediabucket_operator.settings import OperatorSettings
 from mediabucket_operator.stores import RealStores
@@ -26,8 +27,6 @@ Result = TypeVar("Result")
 
 _FIRST_WAIT_SECONDS: Final = 1.0
 _LONGEST_WAIT_SECONDS: Final = 60.0
-# How soon a blocked deletion notices that somebody has changed the object.
-_NOTICE_SECONDS: Final = 2.0
 _BEAT_SECONDS: Final = 1.0
 
 
@@ -37,16 +36,15 @@ class Runtime:
     def __init__(self, settings: OperatorSettings, cluster: Cluster, cluster_id: str, pulse: Pulse) -> None:
         self.pulse = pulse
         self._loop = asyncio.get_running_loop()
-        self._cluster = cluster
         self._settings = settings
         environment = Environment(cluster, RealStores(self._store_answered), settings, cluster_id)
         self.operator = Operator(environment, self.soon, pulse)
-        self.dispatcher = Dispatcher(self.operator.visit, settings.workers)
+        self.dispatcher = Dispatcher(self.operator.visit, settings.workers, self.operator.lane)
+        self._releases = Releases(self.operator, cluster, settings.workers)
         metrics.allow_workers(settings.workers)
         self._secrets = SecretVersions(cluster, settings.namespace)
         self._health = HealthServer.start(settings.host, settings.port, pulse.problems)
         self._tasks = [lasting(self._loop.create_task(work, name=name), pulse) for name, work in self._lasting()]
-        self._blocked = 0
 
     @classmethod
     async def start(cls, settings: OperatorSettings) -> Self:
@@ -66,6 +64,7 @@ class Runtime:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._releases.stop()
         await asyncio.to_thread(self._health.stop)
 
     def _store_answered(self, answer: Answer) -> None:
@@ -101,54 +100,9 @@ class Runtime:
         metrics.store_gone(name)
 
     async def release(self, reference: Reference) -> None:
-        """Until the object may go. Blocked or not: no write is repeated, and a change is noticed within seconds."""
+        """Until the object may go."""
         self.dispatcher.forget(reference)
-        wait = _FIRST_WAIT_SECONDS
-        self._blocked += 1
-        try:
-            while not await self._try_release(reference):
-                await self._wait_for_change(reference, wait)
-                wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
-        finally:
-            self._blocked -= 1
-
-    async def _try_release(self, reference: Reference) -> bool:
-        try:
-            blocked = await asyncio.to_thread(self.operator.release, reference)
-        except ClusterError as error:
-            logger.warning("%s", error)
-            return False
-        except Exception:
-            # Whatever it was: an error that leaves a handler of kopf's may let the object go.
-            logger.exception("the deletion of %s ended in an error that nobody expected", reference)
-            return False
-        if blocked is not None:
-            logger.info("the deletion of %s is blocked: %s", reference, blocked.reason)
-        return blocked is None
-
-    async def _wait_for_change(self, reference: Reference, at_most: float) -> None:
-        """Reads only. Many blocked deletions look less often."""
-        before = await self._wish(reference)
-        deadline = self._loop.time() + at_most
-        while (left := deadline - self._loop.time()) > 0:
-            await asyncio.sleep(min(left, max(_NOTICE_SECONDS, self._blocked / 50)))
-            if await self._wish(reference) != before:
-                return
-
-    async def _wish(self, reference: Reference) -> Any:
-        """What people can change about a deletion that is under way."""
-        try:
-            manifest = await asyncio.to_thread(self._cluster.get, reference)
-        except ClusterError:
-            return None
-        if manifest is None:
-            return None
-        annotations = {
-            name: value
-            for name, value in (manifest["metadata"].get("annotations") or {}).items()
-            if not name.startswith("kopf.")
-        }
-        return manifest.get("spec"), annotations
+        await self._releases.until_released(reference)
 
     def _lasting(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         return [

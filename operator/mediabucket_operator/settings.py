@@ -20,7 +20,7 @@ class OperatorSettings(BaseSettings):
     ingress_class: str | None = None
     # `<namespace>/<name>` of the Gateway that HTTPRoutes attach to.
     gateway: Annotated[str, Field(pattern=r"^[a-z0-9-]+/[a-z0-9.-]+$")] | None = None
-    # Visits at the same time, each in a thread of its own.
+    # Visits at the same time, each in a thread of its own; one store holds half of them at most.
     workers: Annotated[int, Field(ge=1, le=64)] = 8
     host: str = "0.0.0.0"
     # Serves /healthz and /metrics; 0 for any free one.

@@ -6,7 +6,7 @@ finds. Nothing is written to the API server, and nothing to the store, when noth
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -31,7 +31,7 @@ from mediabucket_operator.cluster import (
     is_protected,
     is_terminating,
 )
-from mediabucket_operator.conditions import Conditions, Verdict, condition
+from mediabucket_operator.conditions import Conditions, Verdict, condition, unanswered
 from mediabucket_operator.event_notes import Note, event, of_changes, of_plan, of_transitions, short
 from mediabucket_operator.guard import StoreAccess, StoreRefused, require_allowed, store_access
 from mediabucket_operator.provision import Provisioned, Provisioning
@@ -60,13 +60,14 @@ class Environment:
 @dataclass(frozen=True)
 class Visited:
     """How a visit went. `present` is False for an object that is gone, or on its way out; `drift` says that the bucket
-    had been as wanted before it was changed.
+    had been as wanted before it was changed; `contacted`, that the store was asked.
     """
 
     present: bool
     status: MediaBucketStatus | None = None
     changes: tuple[Change, ...] = ()
     drift: bool = False
+    contacted: bool = False
 
 
 def visit(environment: Environment, reference: Reference, refusal: StoreRefused | None = None) -> Visited:
@@ -164,9 +165,10 @@ class _Visit:
         except StoreRefused as refusal:
             return self._finish(Outcome(self._refused(refusal)))
         outcome = self._reconciled(access)
-        if self._is_managed(outcome):
-            return self._finish(outcome, self._provisioned(access, outcome))
-        return self._finish(outcome)
+        # A store that does not answer is not asked again for every step: each of them would wait as long.
+        if self._is_managed(outcome) and unanswered(outcome.status) is None:
+            return replace(self._finish(outcome, self._provisioned(access, outcome)), contacted=True)
+        return replace(self._finish(outcome), contacted=True)
 
     def _access(self) -> StoreAccess:
         if len(self._resource.bucket_name) > MAX_BUCKET_NAME_CHARACTERS:

@@ -80,19 +80,22 @@ class BucketAdmin:
             self.delete_every_version(OWNER_MARKER_KEY)
         self._call("DeleteBucket", self._client.delete_bucket)
 
-    def delete_everything(self) -> None:
+    def delete_everything(self, go_on: Callable[[], None] = lambda: None) -> None:
         """Delete all objects, versions, delete markers and multipart uploads, but for the mark of the bucket's owner.
 
-        May be repeated after a crash at any call. A thousand objects a call.
+        May be repeated after a crash at any call. A thousand objects a call; `go_on` is called before each, and what
+        it raises ends the deletion.
         """
         for upload in self._listed("ListMultipartUploads", self._client.list_multipart_uploads, "Uploads"):
+            go_on()
             self._abort(upload["Key"], upload["UploadId"])
         with suppress(NotImplementedByStore):
-            self._delete_versions()
+            self._delete_versions(go_on)
         while keys := self._keys_but_marker():
+            go_on()
             self._delete_objects(keys)
 
-    def _delete_versions(self) -> None:
+    def _delete_versions(self, go_on: Callable[[], None]) -> None:
         while True:
             page = self._call("ListObjectVersions", self._client.list_object_versions, MaxKeys=_PAGE)
             found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
@@ -100,6 +103,7 @@ class BucketAdmin:
             doomed = [entry for entry in found if entry["Key"] != OWNER_MARKER_KEY]
             if not doomed:
                 return
+            go_on()
             self._delete_objects([{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in doomed])
 
     def delete_every_version(self, key: str) -> None:

@@ -101,13 +101,16 @@ class StoreFull(StoreUnavailable):
     """The store, or the bucket's quota, has no room for these bytes."""
 
 
+# The bucket is the caller's own already.
+OWNED_BY_CALLER: Final = "BucketAlreadyOwnedByYou"
+
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and what compatible stores answer instead;
 # https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
 # Answers to HEAD have no body: botocore then names the HTTP status as code.
 ERROR_CODES: Final[Mapping[type[S3Error], frozenset[str]]] = {
     ObjectMissing: frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchUpload"}),
     BucketMissing: frozenset({"NoSuchBucket"}),
-    BucketTaken: frozenset({"BucketAlreadyExists", "BucketAlreadyOwnedByYou"}),
+    BucketTaken: frozenset({"BucketAlreadyExists", OWNED_BY_CALLER}),
     BucketNotEmpty: frozenset({"BucketNotEmpty"}),
     IdentityMissing: frozenset({"NoSuchEntity"}),
     IdentityExists: frozenset({"EntityAlreadyExists"}),

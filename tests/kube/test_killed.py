@@ -5,12 +5,22 @@ import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from crowd import COUNT, CROWD, Actor, Crowd, require_exactly
 from kube_platform import Platform, cluster_with_chart
-from operator_process import OperatorProcess, eventually, namespace, store_documents
+from operator_process import (
+    OperatorProcess,
+    condition,
+    eventually,
+    media_bucket,
+    namespace,
+    store_documents,
+)
+from tcp_proxy import TcpProxy
 
+from mediabucket_api.constants import CONFIRM_DESTROY_ANNOTATION
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 
 pytestmark = pytest.mark.takes_minutes(2)
@@ -62,3 +72,57 @@ def test_killed_twenty_times_while_a_hundred_are_created_edited_and_deleted(doom
     eventually(converged, seconds=CONVERGED_SECONDS, every=1)
     logger.info("%s converged: %.1f s", len(crowd.living), time.monotonic() - started)
     require_exactly(doomed, crowd)
+
+
+@pytest.fixture(scope="module")
+def between(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Platform, TcpProxy]]:
+    """The operator reaches its store through the proxy."""
+    directory = tmp_path_factory.mktemp("between")
+    with (
+        cluster_with_chart(directory / "kube", assets) as cluster,
+        SeaweedFS.start(directory / "store", durable=False) as store,
+        TcpProxy(urlsplit(store.connection.endpoint).port or 80) as proxy,
+    ):
+        through = store.connection.model_copy(update={"endpoint": f"http://127.0.0.1:{proxy.port}"})
+        cluster.apply(*store_documents("store", through, limits=LIMITS))
+        operator = OperatorProcess(cluster, directory / "operator")
+        with operator:
+            # The probe makes buckets too.
+            eventually(lambda: condition(cluster.get("ostore", "store"), "Ready").get("status") == "True")
+            yield Platform(cluster, store, operator), proxy
+
+
+@pytest.mark.parametrize("policy", ["DeleteIfEmpty", "Destroy"])
+@pytest.mark.parametrize(
+    ("team", "request_line", "body_only"),
+    [
+        pytest.param("creating", "^PUT /{bucket}/? HTTP", False, id="CreateBucket"),
+        # The store has seen that there is a bucket, and waits for the bytes.
+        pytest.param("uploading", r"^PUT /{bucket}/pending/\.mediabucket-canary\?", True, id="upload of the canary"),
+    ],
+)
+def test_what_a_killed_process_had_asked_for_makes_no_bucket_that_is_nobodys(
+    between: tuple[Platform, TcpProxy], team: str, request_line: str, body_only: bool, policy: str
+) -> None:
+    platform, proxy = between
+    team = f"{team}-{policy.lower()}"
+    bucket, held = f"{team}-media", proxy.held
+    proxy.hold_back(request_line.format(bucket=bucket).encode(), body_only=body_only)
+    document = media_bucket("media", team, "store", deletionPolicy=policy)
+    document["metadata"]["annotations"] = {CONFIRM_DESTROY_ANNOTATION: bucket}
+    platform.kube.apply(namespace(team), document)
+    eventually(lambda: proxy.held > held)
+    platform.operator.kill()
+    platform.kube.kubectl("delete", "mb/media", "-n", team, "--wait=false")
+    platform.operator.start()
+    # The successor has seen that there is no bucket, or has deleted it.
+    eventually(lambda: "looked for again" in platform.operator.log.read_text() or is_gone(platform, team))
+    assert not platform.admin(bucket).exists()
+    proxy.let_pass()
+    eventually(platform.admin(bucket).exists)
+    eventually(lambda: is_gone(platform, team))
+    assert not platform.admin(bucket).exists()
+
+
+def is_gone(platform: Platform, team: str) -> bool:
+    return platform.kube.find("mb", "media", team) is None

@@ -6,29 +6,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kube_cluster import KubeCluster
-from kube_platform import Platform
+from kube_platform import Platform, cluster_with_chart
 from operator_process import (
     OperatorProcess,
     condition,
     eventually,
     media_bucket,
+    namespace,
     store_documents,
 )
 from pydantic import SecretStr
 
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 
+TEAM = "talkative"
 CANARY = "canary0secret0access0key0that0nobody0may0see"
 
 
 @pytest.fixture
-def talkative(installed: KubeCluster, seaweedfs: SeaweedFS, tmp_path: Path) -> Iterator[Platform]:
-    """An operator that logs all it can."""
+def talkative(assets: Path, seaweedfs: SeaweedFS, tmp_path: Path) -> Iterator[Platform]:
+    """An operator that logs all it can, and no other that could do its work in silence."""
     environment = {"MEDIABUCKET_OPERATOR_LOG_LEVEL": "DEBUG"}
-    with OperatorProcess(installed, tmp_path, environment) as operator:
-        eventually(lambda: operator.health()[0] == 200)
-        yield Platform(installed, seaweedfs, operator)
+    with cluster_with_chart(tmp_path / "kube", assets) as cluster:
+        cluster.apply(namespace(TEAM))
+        with OperatorProcess(cluster, tmp_path / "operator", environment) as operator:
+            eventually(lambda: operator.health()[0] == 200)
+            yield Platform(cluster, seaweedfs, operator)
 
 
 def everything_readable(platform: Platform) -> str:
@@ -43,9 +46,9 @@ def shapes(secret: str) -> list[str]:
     return [secret, base64.b64encode(secret.encode()).decode().rstrip("=")]
 
 
-def test_no_secret_is_ever_told(talkative: Platform, team: str) -> None:
+def test_no_secret_is_ever_told(talkative: Platform) -> None:
     kube, connection = talkative.kube, talkative.store.connection
-    name = f"secret-{team}"
+    name, team = "secret", TEAM
     wrong = connection.model_copy(update={"secret_access_key": SecretStr(CANARY)})
     # Denied, with the canary as the administrator's key.
     kube.apply(*store_documents(name, wrong), media_bucket("media", team, name, deletionPolicy="DeleteIfEmpty"))

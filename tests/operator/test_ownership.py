@@ -8,7 +8,9 @@ from counted_store import CountedAdmin, MakeResource, Pass, condition, failing
 from mediabucket_api.constants import OWNER_MARKER_KEY, OWNER_TAG, RECREATE_ANNOTATION
 from mediabucket_api.resources import MediaBucket
 from mediabucket_api.status import ConditionType, OwnershipOrigin
+from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 from mediabucket_operator.ownership import Found, Mark, Owner, Step, decide, read_mark, write_mark
+from mediabucket_s3.admin import BucketAdmin
 from mediabucket_s3.errors import BucketTaken, NotImplementedByStore, StoreUnavailable
 
 CREATED, ADOPTED = OwnershipOrigin.CREATED, OwnershipOrigin.ADOPTED
@@ -188,6 +190,28 @@ def test_a_rival_whose_bucket_may_be_made_again_keeps_it(
     assert refused.status.ownership is not None
     assert (refused.status.ownership.state, refused.status.ownership.origin) == ("Foreign", None)
     assert not refused.complete
+
+
+def test_a_bucket_that_an_earlier_call_has_made_since_is_taken_on_the_next_pass(
+    make_resource: MakeResource, run_pass: Pass, admin: CountedAdmin, seaweedfs: SeaweedFS
+) -> None:
+    """A process was killed while it was created, or an answer was lost: the store says that it is ours already."""
+    earlier = BucketAdmin.connect(seaweedfs.connection, admin.bucket)
+    decided = admin.exists
+
+    def seen_missing() -> bool:
+        found = decided()
+        earlier.create("us-east-1", {})
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(admin, "exists", seen_missing)
+        first = run_pass(make_resource())
+    assert first.status.ownership is not None
+    assert first.status.ownership.state == "Claimed"
+    healed = run_pass(make_resource(status=first.status))
+    assert healed.status.ownership is not None
+    assert (healed.status.ownership.state, healed.status.ownership.origin) == ("Owned", "Created")
 
 
 def test_a_manifest_cannot_give_the_bucket_away(

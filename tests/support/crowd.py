@@ -1,7 +1,6 @@
 """Somebody who creates, edits and deletes MediaBuckets all the time, and knows what must come out."""
 
 import base64
-import contextlib
 import random
 import threading
 from collections import Counter
@@ -16,7 +15,7 @@ from mediabucket_api.constants import CONFIRM_DESTROY_ANNOTATION
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 from mediabucket_s3.admin import BucketAdmin
 from mediabucket_s3.connect import administration_client
-from mediabucket_s3.errors import S3Error
+from mediabucket_s3.errors import BucketMissing, S3Error
 
 COUNT = 100
 # At once, of those: SeaweedFS takes longer for every call to IAM the more users it has.
@@ -65,8 +64,8 @@ class Crowd:
             policy = self.living[name]["spec"]["deletionPolicy"]
             if policy == "Retain" and name not in owned:
                 continue
-            if policy == "Destroy":
-                self._upload_to(name)
+            if policy == "Destroy" and not self._upload_to(name):
+                continue
             if policy == "Retain":
                 self.retained.add(self.bucket(name))
             del self.living[name]
@@ -91,9 +90,17 @@ class Crowd:
     def _origins(self) -> dict[str, Any]:
         return {"allowedOrigins": [f"https://{self.dice.randrange(10**6)}.example.com"]}
 
-    def _upload_to(self, name: str) -> None:
-        with contextlib.suppress(S3Error):
-            BucketAdmin.connect(self.store.connection, self.bucket(name)).write_object("uploads/a", b"a", "text/plain")
+    def _upload_to(self, name: str) -> bool:
+        """Whether the upload is over: one that was given up may still be under way, and end when its bucket is gone."""
+        admin = BucketAdmin.connect(self.store.connection, self.bucket(name))
+        try:
+            admin.write_object("uploads/a", b"a", "text/plain")
+        except BucketMissing:
+            return True
+        except S3Error:
+            self.done["given up"] += 1
+            return False
+        return True
 
 
 def _status(document: dict[str, Any]) -> dict[str, Any]:

@@ -146,8 +146,9 @@ class MemoryBucket(BucketAdmin):
             raise BucketNotEmpty("DeleteBucket", "BucketNotEmpty", 409, resource=self.bucket)
         self._write("delete", lambda: void(self._store.buckets.pop(self.bucket)))
 
-    def delete_everything(self) -> None:
+    def delete_everything(self, go_on: Callable[[], None] = lambda: None) -> None:
         for key in sorted(self._found().objects):
+            go_on()
             self._write(f"delete object {key} of", lambda key=key: void(self._found().objects.pop(key, None)))  # type: ignore[misc]
 
     def delete_every_version(self, key: str) -> None:
@@ -156,6 +157,9 @@ class MemoryBucket(BucketAdmin):
 
     def is_empty(self) -> bool:
         return not self._found().objects
+
+    def first_keys(self) -> list[str]:
+        return sorted(self._found().objects)
 
     def get_tags(self) -> dict[str, str]:
         return dict(self._found().tags)

@@ -14,6 +14,7 @@ from mediabucket_cli.embedded.ports import LOOPBACK
 
 _CHUNK: Final = 65_536
 _LOOK_SECONDS: Final = 0.05
+_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _REQUEST: Final = re.compile(rb"(GET|HEAD|PUT|POST|DELETE|OPTIONS) \S+ HTTP/1\.1\r\n")
 
 
@@ -71,6 +72,7 @@ class TcpProxy:
         self.fails_every_second = False
         self.writes_refused: Refusal | None = None
         self.cuts = 0
+        self.held = 0
         self.passed = 0
         self.failed = 0
         self.port = 0
@@ -78,6 +80,8 @@ class TcpProxy:
         self._frozen = False
         self._to_cut: re.Pattern[bytes] | None = None
         self._cut_after = 0
+        self._holds_body_only = False
+        self._to_hold: re.Pattern[bytes] | None = None
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ready = threading.Event()
@@ -100,6 +104,17 @@ class TcpProxy:
         """
         self._cut_after = after_bytes
         self._to_cut = re.compile(request)
+
+    def hold_back(self, request: bytes, *, body_only: bool) -> None:
+        """Keep the next request with these words (a pattern), or its body, from the server until `let_pass`. Whatever
+        becomes of the client meanwhile, who is never answered. `held` counts.
+        """
+        self._holds_body_only = body_only
+        self._to_hold = re.compile(request)
+
+    def let_pass(self) -> None:
+        """What `hold_back` holds reaches the server."""
+        self._loop.call_soon_threadsafe(self._passes.set)
 
     def freeze(self) -> None:
         """All connections stay open and new ones are accepted, but nothing passes."""
@@ -127,6 +142,7 @@ class TcpProxy:
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
+        self._passes = asyncio.Event()
         self._socket = _bound(0)
         self.port = self._socket.getsockname()[1]
         self._server: asyncio.Server | None = None
@@ -206,6 +222,10 @@ class TcpProxy:
                 if (refusal := self._refusal(chunk)) is not None:
                     await _refuse_request(connection.client, reader, refusal, chunk)
                     break
+                if self._to_hold is not None and self._to_hold.search(chunk):
+                    self._to_hold = None
+                    self._keep(self._hold(await _whole(reader, chunk)))
+                    continue
                 connection.asked = True
                 self._look_for_cut(connection, chunk)
                 connection.upstream.write(chunk)
@@ -234,6 +254,25 @@ class TcpProxy:
         while self._frozen or connection.frozen:
             await asyncio.sleep(_LOOK_SECONDS)
 
+    def _keep(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _hold(self, request: bytes) -> None:
+        begin = request.index(b"\r\n\r\n") + 4 if self._holds_body_only else 0
+        reader, writer = await asyncio.open_connection(LOOPBACK, self._target)
+        self._passes.clear()
+        try:
+            writer.write(request[:begin])
+            await writer.drain()
+            self.held += 1
+            await self._passes.wait()
+            writer.write(request[begin:])
+            await reader.read(_CHUNK)
+        finally:
+            writer.close()
+
     def _look_for_cut(self, connection: _Connection, chunk: bytes) -> None:
         if self._to_cut is not None and self._to_cut.search(chunk):
             self._to_cut = None
@@ -252,6 +291,16 @@ class TcpProxy:
         self.failed += fails
         self.passed += not fails
         return _SLOW_DOWN if fails else None
+
+
+async def _whole(reader: asyncio.StreamReader, request: bytes) -> bytes:
+    """The request to its end, of which this is the beginning."""
+    while b"\r\n\r\n" not in request:
+        request += await reader.read(_CHUNK)
+    head, _, body = request.partition(b"\r\n\r\n")
+    length = _LENGTH.search(head)
+    missing = int(length.group(1)) - len(body) if length else 0
+    return request + (await reader.readexactly(missing) if missing > 0 else b"")
 
 
 async def _refuse_request(
