@@ -131,7 +131,7 @@ class BucketObjects:
         source: str,
         destination: str,
         *,
-        if_match: str,
+        if_match: str | None,
         content_type: str | None = None,
         content_disposition: str | None = None,
         compute_sha256: bool = False,
@@ -140,20 +140,21 @@ class BucketObjects:
         """Copy inside the bucket, at most 5 GiB, and return the copy's ETag.
 
         Without `content_type` the copy keeps all metadata; with it the copy has this and `content_disposition` only.
-        `size`, if it is known, bounds the time.
+        `size`, if it is known, bounds the time. `if_match` None: whatever the source is by then.
         `compute_sha256` asks the store to compute the copy's checksum: whether it did is for `head` to tell.
         Raises PreconditionFailed when the source's ETag is not `if_match`, ObjectMissing when it is gone.
         """
         arguments: dict[str, Any] = _replaced_metadata(content_type, content_disposition)
         if compute_sha256:
             arguments["ChecksumAlgorithm"] = "SHA256"
+        if if_match is not None:
+            arguments["CopySourceIfMatch"] = _quoted(if_match)
         with translated_s3_errors("CopyObject", source):
             async with asyncio.timeout(copy_seconds(size)):
                 answer = await self._client.copy_object(
                     Bucket=self.bucket,
                     Key=destination,
                     CopySource={"Bucket": self.bucket, "Key": source},
-                    CopySourceIfMatch=_quoted(if_match),
                     **arguments,
                 )
         # A copy sends its status before it is done: only the ETag says that it ended well.

@@ -156,9 +156,7 @@ async def test_a_sweep_ends_well_although_its_lock_was_lost(
     assert await platform.reaper.sweep() == 1
 
 
-async def test_the_lock_of_a_sweep_that_was_cancelled_is_free(
-    platform: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_lock_of_a_sweep_that_was_cancelled_is_free(platform: Platform) -> None:
     repository = platform.reaper._repository
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.5), repository.sweep_lock():
