@@ -179,16 +179,24 @@ class BucketObjects:
 
         Raises PreconditionFailed, ObjectMissing, and StoreUnavailable when the connection breaks on the way.
         """
+        return await self._read(key, if_match, 0, length)
+
+    async def read_tail(self, key: str, *, if_match: str, size: int, length: int) -> bytes:
+        """The last `length` bytes of an object of `size` bytes, all of one that has no more. Raises as `read_head`."""
+        return await self._read(key, if_match, max(0, size - length), length)
+
+    async def _read(self, key: str, if_match: str, start: int, length: int) -> bytes:
+        span = f"bytes={start}-{start + length - 1}"
+        content = b""
         with translated_s3_errors("GetObject", key):
-            answer = await self._client.get_object(
-                Bucket=self.bucket, Key=key, IfMatch=_quoted(if_match), Range=f"bytes=0-{length - 1}"
-            )
-            head = b""
+            answer = await self._client.get_object(Bucket=self.bucket, Key=key, IfMatch=_quoted(if_match), Range=span)
             # A store that ignores Range answers with the whole object.
+            skip = start if answer.get("ContentRange") is None else 0
             async with answer["Body"] as body:
-                while len(head) < length and (chunk := await body.read(length - len(head))):
-                    head += chunk
-        return head
+                while len(content) < length and (chunk := await body.read(min(STREAM_CHUNK_BYTES, length + skip))):
+                    content += chunk[skip:]
+                    skip -= min(skip, len(chunk))
+        return content[:length]
 
     async def _next_chunk(self, key: str, body: Any) -> bytes:
         with translated_s3_errors("GetObject", key):

@@ -17,6 +17,7 @@ from mediabucket_s3.objects import BucketObjects, ObjectHead
 from mediabucket_service.media.keys import pending_key, verified_key
 from mediabucket_service.media.models import MediaFile
 from mediabucket_service.media.sniffing import HEAD_BYTES
+from mediabucket_service.media.stowaways import TAIL_BYTES
 
 logger = logging.getLogger(__name__)
 
@@ -27,13 +28,14 @@ _ETAG_OF_NOTHING: Final = "0" * 32
 class HashedObject:
     """An object whose SHA-256 is known. It is these bytes only as long as it has this ETag.
 
-    `head`: its first HEAD_BYTES, when they came by on the way. `set_aside`: nobody else can change it.
+    `head`, `tail`: its first HEAD_BYTES and last TAIL_BYTES, when they came by on the way. `set_aside`: nobody else can change it.
     """
 
     key: str
     etag: str
     sha256: bytes
     head: bytes | None = None
+    tail: bytes | None = None
     set_aside: bool = False
 
     @property
@@ -119,11 +121,12 @@ def _own_key(file: MediaFile) -> str:
 async def streamed(objects: BucketObjects, head: ObjectHead) -> HashedObject:
     """The SHA-256 of what `head` saw, of bytes that pass through here. Raises as `ChecksumReader.read` does."""
     digest = hashlib.sha256()
-    first_bytes = b""
+    first_bytes = last_bytes = b""
     # Closed at once when the verification is cancelled: its connection is then free for others.
     async with aclosing(objects.stream(head.key, if_match=head.etag)) as chunks:
         async for chunk in chunks:
             # A thread, because a megabyte takes a millisecond in which no other request would move.
             await asyncio.to_thread(digest.update, chunk)
             first_bytes += chunk[: HEAD_BYTES - len(first_bytes)]
-    return HashedObject(head.key, head.etag, digest.digest(), first_bytes)
+            last_bytes = (last_bytes + chunk[-TAIL_BYTES:])[-TAIL_BYTES:]
+    return HashedObject(head.key, head.etag, digest.digest(), first_bytes, last_bytes)

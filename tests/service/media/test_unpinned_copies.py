@@ -26,8 +26,8 @@ IDS = ["never probed", "ignored", "unsupported"]
 def condition_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     original = BucketObjects.copy
 
-    async def unconditional(self: BucketObjects, *names: str, if_match: str | None, **options: Any) -> str:
-        return await original(self, *names, if_match=None, **options)
+    async def unconditional(self: BucketObjects, *names: str, **options: Any) -> str:
+        return await original(self, *names, **(options | {"if_match": None}))
 
     monkeypatch.setattr(BucketObjects, "copy", unconditional)
 
