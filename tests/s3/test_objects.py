@@ -211,8 +211,12 @@ async def test_a_tail_is_the_last_bytes_or_all(
     etag = (await objects.head("a")).etag
     if ignored:
         get = objects._client.get_object
-        monkeypatch.setattr(objects._client, "get_object", lambda Range, **named: get(**named))  # noqa: ARG005
+        monkeypatch.setattr(objects._client, "get_object", lambda **named: get(**without_range(named)))
     assert await objects.read_tail("a", if_match=etag, size=len(CONTENT), length=length) == CONTENT[-length:]
+
+
+def without_range(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if name != "Range"}
 
 
 async def test_the_head_of_an_object_that_changed_or_is_gone_is_not_read(objects: BucketObjects) -> None:

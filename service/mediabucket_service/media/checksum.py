@@ -28,7 +28,8 @@ _ETAG_OF_NOTHING: Final = "0" * 32
 class HashedObject:
     """An object whose SHA-256 is known. It is these bytes only as long as it has this ETag.
 
-    `head`, `tail`: its first HEAD_BYTES and last TAIL_BYTES, when they came by on the way. `set_aside`: nobody else can change it.
+    `head`, `tail`: its first HEAD_BYTES and last TAIL_BYTES, when they came by on the way. `set_aside`: nobody else
+    can change it.
     """
 
     key: str

@@ -1,8 +1,9 @@
 """What a picture or a PDF carries that some reader would take for another file: pure functions, no I/O.
 
-What is looked at are the first and the last bytes, where readers of such files look. A picture of compressed bytes holds
-every short text by chance, so only what is whole is found: a tag with the end of its name, a record whose fields make
-sense. `<%` and `<?=` are too short for that, and are not looked for; nor is what lies in the middle of a large file.
+What is looked at are the first and the last bytes, where readers of such files look. A picture of compressed bytes
+holds every short text by chance, so only what is whole is found: a tag with the end of its name, a record whose fields
+make sense. `<%` and `<?=` are too short for that, and are not looked for; nor is what lies in the middle of a large
+file: the more bytes are looked at, the more honest pictures hold a tag.
 """
 
 import re
@@ -13,7 +14,7 @@ from typing import Final
 _END_BYTES: Final = 22
 TAIL_BYTES: Final = _END_BYTES + 65_535
 
-# The name of a tag must end: random bytes hold `<html` in one of 2 million heads, with such an end in one of 60 million.
+# The name of a tag must end: of random heads one in 2 million holds `<html`, one in 60 million with such an end.
 _LONG_TAGS: Final = (rb"!doctype\s+html", rb"script", rb"html", rb"body", rb"iframe", rb"object", rb"embed")
 # `<svg` is shorter: with such an end it is in one of 260,000 heads. It does nothing without an attribute.
 _SHORT_TAGS: Final = (rb"svg", rb"img")

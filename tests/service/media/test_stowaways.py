@@ -4,6 +4,7 @@ import io
 import random
 import struct
 import zipfile
+from typing import Any
 
 import pytest
 from PIL import Image, PngImagePlugin
@@ -132,7 +133,7 @@ def encoded(image: Image.Image, made_as: str) -> bytes:
     text.add_text("Comment", "Created with an editor <https://example.org/?a=b>")
     exif = Image.Exif()
     exif[0x010E] = "a < b > c = d"
-    described = {
+    described: dict[str, dict[str, Any]] = {
         "JPEG": {"xmp": XMP, "exif": exif, "comment": b"a < b"},
         "PNG": {"pnginfo": text, "exif": exif},
         "WEBP": {"xmp": XMP, "exif": exif},
