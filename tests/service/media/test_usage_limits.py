@@ -110,6 +110,22 @@ async def test_thirty_initiates_at_once_over_two_replicas_cannot_exceed_a_limit(
         assert {answer.json()["limit"] for answer in answers if answer.status_code == 429} == set(limits)
 
 
+async def test_a_user_with_many_calls_leaves_connections_to_the_others(make_platform: MakePlatform) -> None:
+    """Calls of one user take their turns, and a turn may be long: another replica is at work for the same user."""
+    async with make_platform(uploads={"limits": {"pendingPerUser": 1000}}) as platform:
+        alice, bob = platform.user("alice"), platform.user("bob")
+        names = {"bucket": platform.connection.bucket}
+        async with platform.database.transaction() as connection:
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(bucket)s || ' alice', 0))", names)
+            calls = [asyncio.create_task(alice.initiate(File(b"%d" % number))) for number in range(200)]
+            await asyncio.sleep(0.5)
+            async with asyncio.timeout(2):
+                assert (await bob.initiate(FIRST)).status_code == 200
+            assert not any(call.done() for call in calls)
+        assert {answer.status_code for answer in await asyncio.gather(*calls)} == {200}
+        assert len(platform.services.initiation._repository._turns) == 0
+
+
 async def test_ends_and_beginnings_at_once_leave_nothing_reserved(make_platform: MakePlatform) -> None:
     async with make_platform(uploads={"limits": {"pendingPerUser": 5, "bytesPerUser": 5000}}) as platform:
         alice = platform.user()
