@@ -191,14 +191,17 @@ class InitiateRepository:
             self._turns.setdefault(user_id, asyncio.Lock()),
             self._database.connection() as connection,
             connection.pipeline(),
-            connection.transaction(),
         ):
+            # Not `transaction()`, which in a pipeline waits for the answer to BEGIN, and to all before COMMIT.
+            # After an exception the connection is rolled back as it is left.
+            await connection.execute("BEGIN")
             await connection.execute(_LOCK_USER.encode(), names)
             usage = _usage(await _rows(connection, _USAGE, names))
             exceeded = {upload.key: usage.admit(upload, limits) for upload in uploads}
             refused: dict[tuple[str, bytes], Outcome] = {key: told for key, told in exceeded.items() if told}
             admitted = [upload for upload in uploads if upload.key not in refused]
             cursor = await connection.execute(_INITIATE.encode(), self._parameters(admitted, known=usage.known))
+            await connection.execute("COMMIT")
         # Not before: within the pipeline it would be a round trip of its own.
         return refused | _announced(await cursor.fetchall())
 
