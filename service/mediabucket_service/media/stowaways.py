@@ -18,7 +18,7 @@ TAIL_BYTES: Final = _END_BYTES + 65_535
 _LONG_TAGS: Final = (rb"!doctype\s+html", rb"script", rb"html", rb"body", rb"iframe", rb"object", rb"embed")
 # `<svg` is shorter: with such an end it is in one of 260,000 heads. It does nothing without an attribute.
 _SHORT_TAGS: Final = (rb"svg", rb"img")
-_ATTRIBUTE: Final = rb"[^>]{0,512}?[a-z]{2}\s*="
+_ATTRIBUTE: Final = rb"(?=[^>]{0,512}?[a-z]{2}\s*=)"
 _PICTURE_MARKUP = re.compile(
     rb"<(?:(?:%s)(?:[\s/>]|\Z)|(?:%s)[\s/]%s|\?php\s)|<%%@\s*(?:page|include|taglib|language)[\s=]"
     % (rb"|".join(_LONG_TAGS), rb"|".join(_SHORT_TAGS), _ATTRIBUTE)
@@ -44,8 +44,6 @@ _NEWEST_VERSION: Final = 63
 # https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT 4.4.5
 _METHODS = frozenset({0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 12, 14, 16, 18, 19, 20, 93, 94, 95, 96, 97, 98, 99})
 _LONGEST_NAME: Final = 1024
-# Characters of a tag that its uploader is told.
-_SHOWN: Final = 20
 _SMALLEST_DIRECTORY_ENTRY: Final = 46
 
 
@@ -68,8 +66,7 @@ def in_pdf(head: bytes) -> str | None:
 def _markup(pattern: re.Pattern[bytes], places: Iterable[bytes]) -> str | None:
     for place in places:
         if found := pattern.search(place.lower()):
-            tag = found[0].replace(b"\0", b"").decode("ascii", "replace")
-            return f"markup ({tag.split()[0][:_SHOWN]})"
+            return f"markup ({found[0].replace(bytes(1), b'').decode('ascii').strip()})"
     return None
 
 

@@ -29,7 +29,7 @@ STOWAWAYS = {
     "embed": (b"<embed\nsrc=//evil>", "markup (<embed)"),
     "frame": (b"<iframe src=//evil>", "markup (<iframe)"),
     "PHP": (b"<?php system($_GET[0]); ?>", "markup (<?php)"),
-    "JSP": (b'<%@ page import="java.io.*" %>', "markup (<%@)"),
+    "JSP": (b'<%@ page import="java.io.*" %>', "markup (<%@ page)"),
     "UTF-16": ("<html><script>".encode("utf-16-le"), "markup (<html>)"),
     "UTF-16, big end first": ("<body onload=alert(1)>".encode("utf-16-be"), "markup (<body)"),
     "PDF": (pdf("Hello"), "a PDF"),
