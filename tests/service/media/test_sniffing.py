@@ -156,7 +156,7 @@ def test_a_photographs_metadata_is_no_page() -> None:
 
 @pytest.mark.parametrize("name", [b"body", b"HTML", b"Script", b"iframe"])
 def test_only_a_whole_tag_makes_a_picture_a_page(name: bytes) -> None:
-    """One picture in 2 million holds `<html` by chance, whatever follows it."""
+    """One picture in a million holds `<html` by chance, whatever follows it."""
     noise = b"\xfe" + random.Random(20).randbytes(1000)
     ends = {
         following
