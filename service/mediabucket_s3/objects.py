@@ -131,7 +131,7 @@ class BucketObjects:
         source: str,
         destination: str,
         *,
-        if_match: str,
+        if_match: str | None,
         content_type: str | None = None,
         content_disposition: str | None = None,
         compute_sha256: bool = False,
@@ -140,20 +140,21 @@ class BucketObjects:
         """Copy inside the bucket, at most 5 GiB, and return the copy's ETag.
 
         Without `content_type` the copy keeps all metadata; with it the copy has this and `content_disposition` only.
-        `size`, if it is known, bounds the time.
+        `size`, if it is known, bounds the time. `if_match` None: whatever the source is by then.
         `compute_sha256` asks the store to compute the copy's checksum: whether it did is for `head` to tell.
         Raises PreconditionFailed when the source's ETag is not `if_match`, ObjectMissing when it is gone.
         """
         arguments: dict[str, Any] = _replaced_metadata(content_type, content_disposition)
         if compute_sha256:
             arguments["ChecksumAlgorithm"] = "SHA256"
+        if if_match is not None:
+            arguments["CopySourceIfMatch"] = _quoted(if_match)
         with translated_s3_errors("CopyObject", source):
             async with asyncio.timeout(copy_seconds(size)):
                 answer = await self._client.copy_object(
                     Bucket=self.bucket,
                     Key=destination,
                     CopySource={"Bucket": self.bucket, "Key": source},
-                    CopySourceIfMatch=_quoted(if_match),
                     **arguments,
                 )
         # A copy sends its status before it is done: only the ETag says that it ended well.
@@ -178,16 +179,24 @@ class BucketObjects:
 
         Raises PreconditionFailed, ObjectMissing, and StoreUnavailable when the connection breaks on the way.
         """
+        return await self._read(key, if_match, 0, length)
+
+    async def read_tail(self, key: str, *, if_match: str, size: int, length: int) -> bytes:
+        """The last `length` bytes of an object of `size` bytes, all of one that has no more. Raises as `read_head`."""
+        return await self._read(key, if_match, max(0, size - length), length)
+
+    async def _read(self, key: str, if_match: str, start: int, length: int) -> bytes:
+        span = f"bytes={start}-{start + length - 1}"
+        content = b""
         with translated_s3_errors("GetObject", key):
-            answer = await self._client.get_object(
-                Bucket=self.bucket, Key=key, IfMatch=_quoted(if_match), Range=f"bytes=0-{length - 1}"
-            )
-            head = b""
+            answer = await self._client.get_object(Bucket=self.bucket, Key=key, IfMatch=_quoted(if_match), Range=span)
             # A store that ignores Range answers with the whole object.
+            skip = start if answer.get("ContentRange") is None else 0
             async with answer["Body"] as body:
-                while len(head) < length and (chunk := await body.read(length - len(head))):
-                    head += chunk
-        return head
+                while len(content) < length and (chunk := await body.read(min(STREAM_CHUNK_BYTES, length + skip))):
+                    content += chunk[skip:]
+                    skip -= min(skip, len(chunk))
+        return content[:length]
 
     async def _next_chunk(self, key: str, body: Any) -> bytes:
         with translated_s3_errors("GetObject", key):

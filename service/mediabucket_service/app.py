@@ -188,6 +188,7 @@ def build_services(
         answer_seconds=settings.confirm_answer_seconds,
         # Unless a probe says otherwise it is tried once.
         store_hashes_copies=connection.capabilities.get(CapabilityName.CHECKSUM_ON_COPY, "Enforced") == "Enforced",
+        store_pins_copies=_enforced(connection, CapabilityName.COPY_SOURCE_IF_MATCH),
     )
     presigner = Presigner(connection.store, connection.bucket)
     urls = MediaUrls(connection.spec, presigner)
@@ -261,6 +262,12 @@ def token_verifier(settings: Settings, connection: BucketConnection) -> TokenVer
     auth = connection.spec.service.auth
     secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret and not auth.jwks_url else None
     return TokenVerifier.configured(jwks_url=auth.jwks_url, secret=secret, issuer=auth.issuer, audience=auth.audience)
+
+
+def _enforced(connection: BucketConnection, capability: CapabilityName) -> bool | None:
+    """What a probe found; None when none has been made."""
+    verdict = connection.capabilities.get(capability)
+    return None if verdict is None else verdict == "Enforced"
 
 
 @contextmanager

@@ -58,6 +58,7 @@ class Database:
         """
         self._waited = waited
         self._timeout = timeout_seconds
+        self._url = url
         self._pool_size = pool_size
         self._patience = Patience()
         self._returning: set[asyncio.Future[None]] = set()
@@ -140,6 +141,27 @@ class Database:
         with child_span("db.transaction"):
             async with self.connection() as connection, connection.transaction():
                 yield connection
+
+    @asynccontextmanager
+    async def lock(self, name: str) -> AsyncIterator[bool]:
+        """Whether nobody else has the lock of this name; it is then ours for the block, which may take minutes.
+
+        It is held by a connection outside of the pool, which is not cut and goes with the process. Should the server
+        or anything before it end that connection earlier, then another may get the lock meanwhile.
+        Raises psycopg.OperationalError.
+        """
+        options = _connection_options(self._url, self._timeout)
+        connection = await AsyncConnection[DictRow].connect(self._url, **options)
+        try:
+            with severed_after(connection, self._timeout + GRACE_SECONDS):
+                # Of a transaction, not of the session: something that shares out sessions among clients would keep it.
+                await connection.execute("BEGIN")
+                query = "SELECT pg_try_advisory_xact_lock(hashtextextended(%(name)s, 0)) AS ours"
+                row = await (await connection.execute(query, {"name": name})).fetchone()
+            yield row is not None and row["ours"]
+        finally:
+            # Without a last word to a server that may not answer: it rolls back what held the lock.
+            await connection.close()
 
     async def fetch_one(self, query: str, parameters: dict[str, Any]) -> DictRow | None:
         """The first row of one statement, or None."""

@@ -202,6 +202,23 @@ async def test_a_head_is_the_first_bytes_or_all(objects: BucketObjects, length: 
     assert await objects.read_head("a", if_match=etag, length=length) == CONTENT[:length]
 
 
+@pytest.mark.parametrize("length", [1, 9, len(CONTENT), len(CONTENT) + 1, 65_536])
+@pytest.mark.parametrize("ignored", [False, True], ids=["ranges", "no ranges"])
+async def test_a_tail_is_the_last_bytes_or_all(
+    objects: BucketObjects, length: int, ignored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await objects.put("a", CONTENT, "text/plain")
+    etag = (await objects.head("a")).etag
+    if ignored:
+        get = objects._client.get_object
+        monkeypatch.setattr(objects._client, "get_object", lambda **named: get(**without_range(named)))
+    assert await objects.read_tail("a", if_match=etag, size=len(CONTENT), length=length) == CONTENT[-length:]
+
+
+def without_range(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if name != "Range"}
+
+
 async def test_the_head_of_an_object_that_changed_or_is_gone_is_not_read(objects: BucketObjects) -> None:
     await objects.put("a", CONTENT, "text/plain")
     etag = (await objects.head("a")).etag

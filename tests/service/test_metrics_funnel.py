@@ -13,6 +13,7 @@ from mediabucket_s3.errors import StoreUnavailable
 from mediabucket_s3.objects import ObjectHead
 from mediabucket_service.media.checksum import ChecksumReader, HashedObject
 from mediabucket_service.media.keys import pending_key
+from mediabucket_service.media.models import MediaFile
 
 PICTURE = File(b"a picture" * 100)
 OTHER = File(b"b picture" * 100)
@@ -92,8 +93,8 @@ async def test_a_refusal_that_comes_too_late_neither_counts_nor_removes_anything
     await alice.put(ticket, dressed(OTHER.content, "image/png"), as_is=True)
     read, stalls = ChecksumReader.read, [True]
 
-    async def stalling(self: ChecksumReader, media_id: UUID, head: ObjectHead) -> HashedObject:
-        found = await read(self, media_id, head)
+    async def stalling(self: ChecksumReader, file: MediaFile, head: ObjectHead) -> HashedObject:
+        found = await read(self, file, head)
         if stalls.pop() if stalls else False:
             await platform.change(ticket["media_id"], "lease_until = now() - interval '1 second'")
             await alice.put(ticket, PICTURE.content, as_is=True)
@@ -114,8 +115,8 @@ async def test_two_that_complete_one_upload_count_it_once(
     ticket = await alice.begin(PICTURE)
     read, stalls = ChecksumReader.read, [True]
 
-    async def stalling(self: ChecksumReader, media_id: UUID, head: ObjectHead) -> HashedObject:
-        found = await read(self, media_id, head)
+    async def stalling(self: ChecksumReader, file: MediaFile, head: ObjectHead) -> HashedObject:
+        found = await read(self, file, head)
         if stalls.pop() if stalls else False:
             await platform.change(ticket["media_id"], "lease_until = now() - interval '1 second'")
             assert (await alice.confirm(ticket["media_id"])).status_code == 200

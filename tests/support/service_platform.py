@@ -9,8 +9,10 @@ import httpx
 from fastapi import FastAPI
 from upload_client import UploadClient
 
+from mediabucket_api.capabilities import CapabilityName
 from mediabucket_api.connection import BucketConnection, StoreConnection
 from mediabucket_api.spec import MediaBucketSpec
+from mediabucket_api.status import CapabilityVerdict
 from mediabucket_s3.admin import BucketAdmin
 from mediabucket_s3.objects import BucketObjects
 from mediabucket_service.app import build_services, create_app, open_storage, token_verifier
@@ -62,6 +64,9 @@ class Platform:
         assert await self.database.execute("DELETE FROM media_files WHERE media_id = %(id)s", {"id": media_id}) == 1
 
 
+# Of SeaweedFS.
+PROBED = {CapabilityName.COPY_SOURCE_IF_MATCH.value: CapabilityVerdict.ENFORCED.value}
+
 MakePlatform = Callable[..., AbstractAsyncContextManager[Platform]]
 
 
@@ -72,13 +77,26 @@ def spec_with(**fields: Any) -> MediaBucketSpec:
 
 @asynccontextmanager
 async def running_platform(
-    store: StoreConnection, settings: Settings, bucket: str, **spec: Any
+    store: StoreConnection,
+    settings: Settings,
+    bucket: str,
+    *,
+    capabilities: dict[str, str] | None = None,
+    **spec: Any,
 ) -> AsyncIterator[Platform]:
-    """Run the application for a bucket, which is made when it is missing."""
+    """Run the application for a bucket, which is made when it is missing.
+
+    `capabilities`: what a probe has found; by default as much of it as a confirm would find out once by itself.
+    """
     admin = BucketAdmin.connect(store, bucket)
     if not admin.exists():
         admin.create(store.region, {})
-    connection = BucketConnection(store=store, bucket=bucket, spec=spec_with(**spec))
+    connection = BucketConnection(
+        store=store,
+        bucket=bucket,
+        spec=spec_with(**spec),
+        capabilities=PROBED if capabilities is None else capabilities,
+    )
     app = create_app(settings, connection)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (

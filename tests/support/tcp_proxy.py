@@ -67,7 +67,7 @@ class TcpProxy:
     for an answer to every PUT and POST.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str = LOOPBACK) -> None:
         self.delay_seconds = 0.0
         self.fails_every_second = False
         self.writes_refused: Refusal | None = None
@@ -76,7 +76,7 @@ class TcpProxy:
         self.passed = 0
         self.failed = 0
         self.port = 0
-        self._target = port
+        self._target = (host, port)
         self._frozen = False
         self._to_cut: re.Pattern[bytes] | None = None
         self._cut_after = 0
@@ -194,7 +194,7 @@ class TcpProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            upstream_reader, upstream_writer = await asyncio.open_connection(LOOPBACK, self._target)
+            upstream_reader, upstream_writer = await asyncio.open_connection(*self._target)
         except (OSError, asyncio.CancelledError):
             writer.transport.abort()
             return

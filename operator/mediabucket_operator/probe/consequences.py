@@ -13,7 +13,7 @@ _LACKS: Final[Mapping[CapabilityName, str]] = {
     CapabilityName.SIGNED_CONTENT_LENGTH: "clients can upload more than announced; confirm refuses it",
     CapabilityName.SIGNED_CHECKSUM: "uploads.integrity Signed cannot be promised; Verified proves bytes at confirm",
     CapabilityName.IF_NONE_MATCH: "uploads.integrity Signed cannot be promised; a URL can be used more than once",
-    CapabilityName.COPY_SOURCE_IF_MATCH: "a file that is replaced while it is confirmed is not noticed by the store",
+    CapabilityName.COPY_SOURCE_IF_MATCH: "confirm copies each file once more, to verify what no client can replace",
     CapabilityName.MULTIPART: "large files cannot be offered in parts",
     CapabilityName.CORS_PREFLIGHT: "browsers can upload only if the store is set up elsewhere to let their pages in",
     CapabilityName.BUCKET_POLICY: "publicAccess PublicRead and requireTLS cannot be enforced by the store",

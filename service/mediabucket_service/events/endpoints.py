@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Header, Request
 
 from mediabucket_service.arrivals import Arrivals, ArrivalsSettled
 from mediabucket_service.dependencies import services
-from mediabucket_service.events.shapes import stored_objects
+from mediabucket_service.events.shapes import MAX_RECORDS, stored_objects
 from mediabucket_service.problems import (
     DependencyUnavailable,
     MalformedRequest,
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/api/events", tags=["events"])
 
 _BODY = {
     "required": True,
-    "description": "A notification of S3, MinIO, EventBridge or SeaweedFS, at most 1000 records",
+    "description": f"A notification of S3, MinIO, EventBridge or SeaweedFS, at most {MAX_RECORDS} records and 256 KiB",
     "content": {"application/json": {"schema": {"type": "object"}}},
 }
 

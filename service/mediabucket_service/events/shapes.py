@@ -15,7 +15,8 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from mediabucket_service.problems import MalformedRequest
 from mediabucket_service.wording import BAD_BODY
 
-MAX_RECORDS: Final = 1_000
+# As many as the largest body may hold (256 KiB): each may have a kilobyte, where those of S3 have 800 bytes.
+MAX_RECORDS: Final = 250
 # Where a SeaweedFS filer keeps buckets unless it is told otherwise.
 _FILER_BUCKETS: Final = "/buckets/"
 

@@ -59,12 +59,15 @@ class Confirmation:
         lease_seconds: float,
         answer_seconds: float,
         store_hashes_copies: bool = True,
+        store_pins_copies: bool | None = None,
     ) -> None:
         """`lease_seconds`: how long one try owns an upload. `answer_seconds`: how long a request waits for it."""
         self._repository = repository
         self._objects = objects
         self._metrics = metrics
-        self._checksums = ChecksumReader(objects, store_hashes_copies=store_hashes_copies)
+        self._checksums = ChecksumReader(
+            objects, store_hashes_copies=store_hashes_copies, store_pins_copies=store_pins_copies
+        )
         self._cdn_url = cdn_url
         self._lease_seconds = lease_seconds
         self._answer_seconds = answer_seconds
@@ -116,18 +119,20 @@ class Confirmation:
             self._metrics.not_confirmed(file.media_type, failure_reason(error))
             await asyncio.shield(self._repository.release_lease(file))
             raise
+        finally:
+            await self._discard_own(file)
 
     async def _publish(self, file: MediaFile) -> MediaFile:
         try:
             head = await self._objects.head(pending_key(file.media_id))
             self._metrics.arrived(file.media_type, file.media_id)
             _check_declaration(file, head)
-            verified = await self._checksums.read(file.media_id, head)
+            verified = await self._checksums.read(file, head)
             _check_checksum(file, verified)
             await self._check_first_bytes(file, verified)
             served = served_headers(file.file_name, file.mime_type)
             etag = await self._objects.copy(
-                verified.key, file.file_path, if_match=verified.etag, size=head.size, **served
+                verified.key, file.file_path, if_match=verified.pin, size=head.size, **served
             )
         except ObjectMissing as error:
             raise UploadMissing(
@@ -192,6 +197,13 @@ class Confirmation:
                 await self._objects.delete(key)
             except S3Error as error:
                 logger.warning("left %s to the reaper: %s", key, error)
+
+    async def _discard_own(self, file: MediaFile) -> None:
+        """Best effort, too: the reaper removes it with what else lies under `pending/` for nobody."""
+        try:
+            await self._checksums.discard_own(file)
+        except S3Error as error:
+            logger.warning("left a copy of %s to the reaper: %s", file.media_id, error)
 
     async def _discard_every_version(self, key: str) -> None:
         """A copy of bytes that were erased while it was made: nothing else would remove its versions."""

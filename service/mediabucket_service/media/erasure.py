@@ -1,13 +1,15 @@
 """The erasure of a user: their media, row and bytes, with every version the store has kept (GDPR article 17).
 
-A receipt is opened, all rows are marked gone at once, then batch by batch: what the store holds is listed and noted,
-removed, and the row is deleted. Whoever dies at any step is followed by whoever calls next. A call erases all that
-the user has when it marks the rows; what the user begins later stays whole until the next call.
+A receipt is opened and the rows are marked gone, then batch by batch: what the store holds is listed and noted,
+removed, and the row is deleted. Rows are marked by many short statements, each of which is progress; those that
+somebody holds are marked when they are free. Whoever dies at any step is followed by whoever calls next. A call erases
+all that the user has begun before it; what the user begins later stays whole until the next call.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -43,20 +45,34 @@ class Erasures:
         Raises S3Error when the store fails, and what psycopg raises; calling again goes on from there.
         """
         deadline = time.monotonic() + self._answer_seconds
-        await self._repository.open(user_id)
-        await self._repository.mark(user_id)
+        begun_before = await self._repository.open(user_id)
+        all_marked = False
         after = BEFORE_ALL
         while True:
+            if after == BEFORE_ALL and not all_marked:
+                all_marked = await self._mark(user_id, begun_before, deadline)
             rows = await self._repository.page(user_id, after, BATCH)
             if removable := [row for row in rows if row.removable]:
                 await self._remove(user_id, removable)
             was_last, is_late = len(rows) < BATCH, time.monotonic() >= deadline
             if was_last or is_late:
-                receipt = await self._repository.receipt(user_id)
+                receipt = await self._repository.receipt(user_id, all_marked=all_marked)
                 if receipt.completed_at is not None or is_late:
                     return receipt
                 await asyncio.sleep(PAUSE_SECONDS)
             after = BEFORE_ALL if was_last else rows[-1].media_id
+
+    async def _mark(self, user_id: str, begun_before: datetime, deadline: float) -> bool:
+        """Mark what nobody holds until the time is over; answers whether nothing is left to be marked."""
+        after = BEFORE_ALL
+        while (last := await self._repository.mark(user_id, begun_before, after)) is not None:
+            if time.monotonic() >= deadline:
+                return False
+            after = last
+        if not await self._repository.is_marked(user_id, begun_before):
+            return False
+        await self._repository.forget(user_id)
+        return True
 
     async def _remove(self, user_id: str, rows: Sequence[Doomed]) -> None:
         """Remove a batch; what can be removed is, before the first failure is raised."""

@@ -67,6 +67,7 @@ router = APIRouter(prefix="/api/users", tags=["users"])
 async def erase_media(sub: UserId, _: Administrator, erasures: UserErasures, response: Response) -> ErasureReport:
     """Erase all media of the user whom tokens name as `sub`: rows, objects with all versions, references, events.
 
+    Webhooks are told media.deleted for each of them that was completed, with its id and nothing else.
     Needs a token with the administrators' scope. Repeat it while it answers 202 or 503: it goes on. Repeated after
     the end it gives the same report, or erases what the user has uploaded since, counted on top.
     """

@@ -14,9 +14,8 @@ from uuid import UUID
 from mediabucket_service.database import Database
 from mediabucket_service.media.keys import user_digest
 
-# A user's rows are marked by one statement, which is let take longer than a request's: 100,000 rows need seconds.
-MARK_TIMEOUT_SECONDS: Final = 120
-MARK_PASSES: Final = 2
+# Rows, or events, that one statement changes: a thousand need a tenth of the time that a request may take.
+STATEMENT_ROWS: Final = 1000
 
 _OF_USER = "bucket = %(bucket)s AND uploaded_by = %(user_id)s"
 _RECEIPT_COLUMNS = "media, objects, bytes, removed_references AS references, requested_at, completed_at"
@@ -29,20 +28,37 @@ ON CONFLICT (bucket, user_digest) DO UPDATE SET requested_at = now(), completed_
 WHERE receipt.completed_at IS NOT NULL AND EXISTS (SELECT FROM media_files WHERE {_OF_USER})
 """
 
+# What was begun before the erasure, and what has been completed by the object of such a media since. After a row is
+# marked no other can be completed by its object: a confirm that is about to do so holds a lock on it until then.
+_UNMARKED = f"""
+{_OF_USER} AND status IN ('pending', 'completed') AND (uploaded_at <= %(begun_before)s OR duplicate_of IS NOT NULL)
+"""
+
+# A row that somebody holds is not waited for: it would keep a connection, and the others wait. It is marked later.
 _MARK = f"""
 UPDATE media_files
 SET status = CASE media_files.status WHEN 'pending' THEN 'expired' ELSE 'deleted' END, failure = 'erased'
-FROM (SELECT media_id FROM media_files WHERE {_OF_USER} AND status IN ('pending', 'completed')
-      ORDER BY media_id FOR UPDATE) AS doomed
-WHERE media_files.media_id = doomed.media_id
+FROM (SELECT media_id FROM media_files WHERE {_UNMARKED} AND media_id > %(after)s
+      ORDER BY media_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED) AS doomed
+WHERE media_files.media_id = doomed.media_id RETURNING media_files.media_id
 """
 
 _REMOVE_REFERENCES = f"""
-WITH removed AS (
-    DELETE FROM media_references USING media_files
-    WHERE media_references.media_id = media_files.media_id AND {_OF_USER} RETURNING 1
-)
+WITH removed AS (DELETE FROM media_references WHERE media_id = ANY(%(media_ids)s) RETURNING 1)
 UPDATE erasures SET removed_references = removed_references + (SELECT count(*) FROM removed) WHERE {_RECEIPT}
+"""
+
+# Receivers learn that a media is gone, by its id alone. Once its payload is cut down an event names no user.
+_OF_EVENTS = "bucket = %(bucket)s AND payload ->> 'uploaded_by' = %(user_id)s"
+_CUT_DOWN_EVENTS = f"""
+UPDATE webhook_deliveries SET payload = jsonb_build_object('media_id', media_id, 'status', payload ->> 'status')
+WHERE delivery_id IN (SELECT delivery_id FROM webhook_deliveries
+                      WHERE {_OF_EVENTS} AND event = 'media.deleted' LIMIT %(limit)s)
+"""
+_REMOVE_EVENTS = f"""
+DELETE FROM webhook_deliveries
+WHERE delivery_id IN (SELECT delivery_id FROM webhook_deliveries
+                      WHERE {_OF_EVENTS} AND event <> 'media.deleted' LIMIT %(limit)s)
 """
 
 # A media that began after the user's rows were marked may be served from the object of one that is gone since.
@@ -133,30 +149,45 @@ class ErasureRepository:
         self._database = database
         self._bucket = bucket
 
-    async def open(self, user_id: str) -> None:
-        """Make the receipt, or open it again when it is completed and the user has media again."""
-        await self._database.execute(_OPEN, self._parameters(user_id))
+    async def open(self, user_id: str) -> datetime:
+        """Make the receipt, or open it again when it is completed and the user has media again.
 
-    async def mark(self, user_id: str) -> None:
-        """Make all of the user's media gone, forget what refers to them, and what else names the user.
-
-        Twice: the second pass finds a media that was completed by the object of another while the first waited for
-        that. After it nothing can be: the first holds all locks.
+        Answers the time: what is begun before it is to be erased.
         """
-        parameters = self._parameters(user_id)
+        await self._database.execute(_OPEN, self._parameters(user_id))
+        row = await self._database.fetch_one("SELECT clock_timestamp() AS now", {})
+        if row is None:
+            raise LookupError("the database told no time")
+        now: datetime = row["now"]
+        return now
+
+    async def mark(self, user_id: str, begun_before: datetime, after: UUID) -> UUID | None:
+        """Make some of the user's media after this one gone, and forget what refers to them.
+
+        Answers the last of them; None when there is none left that nobody holds.
+        """
+        parameters = self._parameters(user_id, begun_before=begun_before, after=after, limit=STATEMENT_ROWS)
         async with self._database.transaction() as connection:
-            await connection.execute(f"SET LOCAL statement_timeout = '{MARK_TIMEOUT_SECONDS}s'".encode())
-            for _ in range(MARK_PASSES):
-                await connection.execute(_MARK.encode(), parameters)
-            await connection.execute(_REMOVE_REFERENCES.encode(), parameters)
-            # Those too that the trigger has just written for the rows marked.
-            await connection.execute(
-                "DELETE FROM webhook_deliveries WHERE bucket = %(bucket)s AND payload ->> 'uploaded_by' = %(user_id)s",
-                parameters,
-            )
-            await connection.execute(
-                "DELETE FROM rate_limits WHERE bucket = %(bucket)s AND user_id = %(user_id)s", parameters
-            )
+            cursor = await connection.execute(_MARK.encode(), parameters)
+            marked = [row["media_id"] for row in await cursor.fetchall()]
+            # By a statement of its own, which sees references that were committed before the rows were locked.
+            await connection.execute(_REMOVE_REFERENCES.encode(), parameters | {"media_ids": marked})
+        return max(marked, default=None)
+
+    async def is_marked(self, user_id: str, begun_before: datetime) -> bool:
+        """Whether all media that are to be erased are marked."""
+        query = f"SELECT 1 FROM media_files WHERE {_UNMARKED} LIMIT 1"
+        return await self._database.fetch_one(query, self._parameters(user_id, begun_before=begun_before)) is None
+
+    async def forget(self, user_id: str) -> None:
+        """Remove what else names the user: events that were not told yet, those too of the rows marked, and calls."""
+        parameters = self._parameters(user_id, limit=STATEMENT_ROWS)
+        for statement in (_CUT_DOWN_EVENTS, _REMOVE_EVENTS):
+            while await self._database.execute(statement, parameters) == STATEMENT_ROWS:
+                pass
+        await self._database.execute(
+            "DELETE FROM rate_limits WHERE bucket = %(bucket)s AND user_id = %(user_id)s", parameters
+        )
 
     async def page(self, user_id: str, after: UUID, limit: int) -> list[Doomed]:
         """The user's media after this one, in order of media_id."""
@@ -179,10 +210,11 @@ class ErasureRepository:
         """Delete rows of which nothing is left in the store, and add what was noted for them to the receipt."""
         await self._database.execute(_DELETE, self._parameters(user_id, media_ids=media_ids))
 
-    async def receipt(self, user_id: str) -> Receipt:
-        """The receipt, completed if nothing that is gone is left. Needs to be opened before."""
+    async def receipt(self, user_id: str, *, all_marked: bool) -> Receipt:
+        """The receipt, completed if all is marked and nothing that is gone is left. Needs to be opened before."""
         parameters = self._parameters(user_id)
-        await self._database.execute(_COMPLETE, parameters)
+        if all_marked:
+            await self._database.execute(_COMPLETE, parameters)
         row = await self._database.fetch_one(f"SELECT {_RECEIPT_COLUMNS} FROM erasures WHERE {_RECEIPT}", parameters)
         if row is None:
             raise LookupError("the erasure was not opened")

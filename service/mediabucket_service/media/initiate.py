@@ -1,9 +1,11 @@
 """Initiate: what may be uploaded, and the URL to upload it to."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from mediabucket_api.spec import Integrity, Uploads
+from mediabucket_s3.errors import S3Error
 from mediabucket_s3.presign import Presigner
 from mediabucket_service.clock import Clock, utc_now
 from mediabucket_service.identifiers import new_identifier
@@ -27,9 +29,12 @@ from mediabucket_service.problems import (
     Problem,
     TooManyRequests,
     TypeNotAllowed,
+    problem_for_s3,
 )
 
 _TRIES: Final = 5
+# Multipart uploads of one batch that are begun at the same time.
+_PARALLEL: Final = 8
 
 Answer = UploadTicket | MultipartTicket | ExistingMedia
 
@@ -73,17 +78,22 @@ class Initiation:
         raise _settling()
 
     async def initiate_many(self, user_id: str, requests: Sequence[InitiateUpload]) -> list[Answer | Problem]:
-        """`initiate` for several files in one round trip to the database; what one of them would raise is its answer.
+        """`initiate` for several files in one round trip to the database, two where users have limits.
 
-        Files with the same bytes share one media.
+        What one of them would raise, an S3Error too, is its answer. Files with the same bytes share one media.
         """
         checked = [_refusal(request, self._uploads) or self._new_upload(user_id, request) for request in requests]
         wanted = {upload.key: upload for upload in checked if isinstance(upload, NewUpload)}
         outcomes = await self._outcomes(list(wanted.values())) if wanted else {}
-        return [
-            upload if isinstance(upload, Problem) else await self._answer_or_problem(outcomes.get(upload.key), request)
-            for upload, request in zip(checked, requests, strict=True)
-        ]
+        slots = asyncio.Semaphore(_PARALLEL)
+
+        async def answer(upload: NewUpload | Problem, request: InitiateUpload) -> Answer | Problem:
+            if isinstance(upload, Problem):
+                return upload
+            async with slots:
+                return await self._answer_or_problem(outcomes.get(upload.key), request)
+
+        return await asyncio.gather(*map(answer, checked, requests))
 
     async def _outcome_within(self, upload: NewUpload) -> Outcome | None:
         for _ in range(_TRIES):
@@ -109,6 +119,8 @@ class Initiation:
             return await self._answer(outcome, request)
         except Problem as problem:
             return problem
+        except S3Error as error:
+            return problem_for_s3(error)
 
     async def _answer(self, outcome: Outcome | None, request: InitiateUpload) -> Answer:
         if outcome is None:

@@ -3,19 +3,19 @@
 Times are the database's, so that replicas' clocks play no part.
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
+from weakref import WeakValueDictionary
 
-from psycopg import Rollback
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from mediabucket_api.spec import UploadLimits
 from mediabucket_service.batching import Batcher
 from mediabucket_service.database import Connection, Database
-from mediabucket_service.media.models import MediaStatus
 
 # More than the pool lets wait for a database that is away: what comes then is refused at once, behind nobody.
 _SLOTS: Final = 4
@@ -42,6 +42,8 @@ WITH wanted AS (
     FROM wanted
     WHERE NOT EXISTS (SELECT FROM completed
                       WHERE completed.uploaded_by = wanted.uploaded_by AND completed.checksum = wanted.checksum)
+      -- Counted as completed, and deleted since: announced now it would be beyond the limit that it was not held to.
+      AND checksum <> ALL(%(known)s::bytea[])
     ORDER BY uploaded_by, checksum
     ON CONFLICT (bucket, uploaded_by, checksum) WHERE status = 'pending' DO UPDATE
     SET file_name = excluded.file_name, file_size = excluded.file_size, mime_type = excluded.mime_type,
@@ -55,6 +57,8 @@ SELECT media_id, uploaded_by, checksum, status, file_name, file_path, file_size,
        part_size, expires_at
 FROM (SELECT * FROM completed UNION ALL SELECT * FROM pending) AS answered
 """
+
+_LOCK_USER = "SELECT pg_advisory_xact_lock(hashtextextended(%(bucket)s || ' ' || %(user_id)s, 0))"
 
 # Two index-only scans, of the very indexes that settle the races: nothing is counted that could be wrong.
 _USAGE = """
@@ -151,13 +155,15 @@ Outcome = Announced | LimitExceeded
 class InitiateRepository:
     """Finds or announces files of one bucket.
 
-    A file without an outcome was settled by a concurrent transaction between the halves of the statement: try again.
+    A file without an outcome was settled, or deleted, by a concurrent transaction meanwhile: try again.
     """
 
     def __init__(self, database: Database, bucket: str, *, stale_after_seconds: int) -> None:
         self._database = database
         self._bucket = bucket
         self._stale_after_seconds = stale_after_seconds
+        # As many as there are users with calls under way.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._batcher = Batcher(self._initiate_all, slots=_SLOTS, size=_BATCH)
 
     async def initiate(self, upload: NewUpload) -> Announced | None:
@@ -174,34 +180,42 @@ class InitiateRepository:
     async def initiate_within(
         self, uploads: Sequence[NewUpload], limits: UploadLimits
     ) -> Mapping[tuple[str, bytes], Outcome]:
-        """`initiate_many` for files of one user under the manifest's limits, one call at a time for each user."""
+        """`initiate_many` for files of one user under the manifest's limits, one call at a time for each user.
+
+        Two round trips: the lock and what it protects, then what came of that. Who waits for his own calls does so
+        without a connection, so that no user can hold them all.
+        """
         user_id = uploads[0].uploaded_by
         names = {"bucket": self._bucket, "user_id": user_id, "checksums": [upload.checksum for upload in uploads]}
-        async with self._database.transaction() as connection:
-            await connection.execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended(%(bucket)s || ' ' || %(user_id)s, 0))", names
-            )
+        async with (
+            self._turns.setdefault(user_id, asyncio.Lock()),
+            self._database.connection() as connection,
+            connection.pipeline(),
+        ):
+            # Not `transaction()`, which in a pipeline waits for the answer to BEGIN, and to all before COMMIT.
+            # After an exception the connection is rolled back as it is left.
+            await connection.execute("BEGIN")
+            await connection.execute(_LOCK_USER.encode(), names)
             usage = _usage(await _rows(connection, _USAGE, names))
             exceeded = {upload.key: usage.admit(upload, limits) for upload in uploads}
             refused: dict[tuple[str, bytes], Outcome] = {key: told for key, told in exceeded.items() if told}
             admitted = [upload for upload in uploads if upload.key not in refused]
-            announced = _announced(await _rows(connection, _INITIATE, self._parameters(admitted))) if admitted else {}
-            if any(file.status == MediaStatus.PENDING and file.checksum in usage.known for file in announced.values()):
-                # The media that made one of these free was deleted in between: undone, and tried again.
-                raise Rollback
-            return refused | announced
-        return {}
+            cursor = await connection.execute(_INITIATE.encode(), self._parameters(admitted, known=usage.known))
+            await connection.execute("COMMIT")
+        # Not before: within the pipeline it would be a round trip of its own.
+        return refused | _announced(await cursor.fetchall())
 
     async def _initiate_all(
         self, uploads: Mapping[tuple[str, bytes], NewUpload]
     ) -> Mapping[tuple[str, bytes], Announced]:
         return _announced(await self._database.fetch_all(_INITIATE, self._parameters(list(uploads.values()))))
 
-    def _parameters(self, uploads: Sequence[NewUpload]) -> dict[str, Any]:
+    def _parameters(self, uploads: Sequence[NewUpload], known: Collection[bytes] = ()) -> dict[str, Any]:
         columns = ("media_id", "uploaded_by", "file_name", "file_path", "media_type", "file_size", "mime_type")
         return {
             "bucket": self._bucket,
             "stale_after": self._stale_after_seconds,
+            "known": list(known),
             "checksum": [upload.checksum for upload in uploads],
             "metadata": [Jsonb(upload.metadata) for upload in uploads],
             **{name: [getattr(upload, name) for upload in uploads] for name in columns},

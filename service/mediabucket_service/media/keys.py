@@ -45,17 +45,24 @@ def pending_key(media_id: UUID) -> str:
     return f"{PENDING_PREFIX}{media_id}"
 
 
-def verified_key(media_id: UUID) -> str:
-    """A copy that the store hashes while copying; never signed, and expired by the same prefix rule."""
-    return f"{PENDING_PREFIX}{media_id}.verified"
+def verified_key(media_id: UUID, owner: UUID | None = None) -> str:
+    """A copy that the store hashes while copying; never signed, and expired by the same prefix rule.
+
+    `owner`: of one try to confirm, which nobody else writes to.
+    """
+    own = "" if owner is None else f".{owner}"
+    return f"{PENDING_PREFIX}{media_id}{own}.verified"
 
 
 def media_id_of(key: str) -> UUID | None:
     """The media that a key under `pending/` belongs to; None when it was not made by this service."""
     try:
-        return UUID(key.removeprefix(PENDING_PREFIX).removesuffix(".verified"))
+        media_id, *owner = (
+            UUID(name) for name in key.removeprefix(PENDING_PREFIX).removesuffix(".verified").split(".")
+        )
     except ValueError:
         return None
+    return media_id if len(owner) <= 1 else None
 
 
 def published_key(media_id: UUID, user_id: str, file_name: str, initiated_at: datetime) -> str:

@@ -1,15 +1,13 @@
 """Statements of the clean-up: what is to expire, whose bytes are to go, which pending bytes belong to nobody."""
 
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import Collection
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from uuid import UUID
 
 from mediabucket_service.database import Database
 
 BATCH = 500
-# Any constant that no other user of the database takes.
-_SWEEP_LOCK = 0x6D65646961
 
 # An erasure counts what it removes. One that nobody has gone on with for an hour is not waited for.
 _NOT_BEING_ERASED = (
@@ -103,10 +101,6 @@ class RemovalRepository:
         )
         return {(row["media_id"], row["upload_id"]) for row in rows}
 
-    @asynccontextmanager
-    async def sweep_lock(self) -> AsyncIterator[bool]:
+    def sweep_lock(self) -> AbstractAsyncContextManager[bool]:
         """Whether this replica may list the bucket now: one at a time does."""
-        async with self._database.transaction() as connection:
-            cursor = await connection.execute("SELECT pg_try_advisory_xact_lock(%s) AS mine", (_SWEEP_LOCK,))
-            row = await cursor.fetchone()
-            yield bool(row and row["mine"])
+        return self._database.lock(f"sweep {self._bucket}")

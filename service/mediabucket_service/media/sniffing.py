@@ -11,6 +11,7 @@ from typing import Final
 import puremagic
 
 from mediabucket_service.media.signatures import OFFICE_RULES, RASTER_IMAGES, RULES, Rule, is_text, program_type
+from mediabucket_service.media.stowaways import in_pdf, in_picture
 
 HEAD_BYTES: Final = 64 * 1024
 _TEXT_TYPES = frozenset(
@@ -23,8 +24,6 @@ _NOT_FOR_GUESSING = frozenset({"image/bmp", "audio/aac", "image/svg+xml"})
 # puremagic's measure: a tenth for each byte that matches, at most 0.8.
 _LEAST_CONFIDENCE = 0.4
 
-# The name of a tag must end: random bytes hold `<svg` in one of 8,000 heads, with such an end in one of 260,000.
-_EMBEDDED_MARKUP = re.compile(rb"<(?:!doctype\s+html|(?:script|html|svg|iframe)(?:[\s/>]|\Z))")
 # https://mimesniff.spec.whatwg.org/#identifying-a-resource-with-an-unknown-mime-type
 _PAGE = re.compile(
     r"<(?:!--|!doctype\s+html|(?:html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p)(?:[\s/>]|\Z))"
@@ -33,10 +32,16 @@ _SVG = re.compile(r"<(?:\w+:)?svg[\s/>]")
 _MARKUP_BYTES = 2048
 
 
-def disagreement(head: bytes, size: int, mime_type: str) -> str | None:
+def needs_tail(mime_type: str, size: int) -> bool:
+    """Whether the last bytes of such a file are looked at, too, beside its head."""
+    return mime_type.lower() in RASTER_IMAGES and size > HEAD_BYTES
+
+
+def disagreement(head: bytes, size: int, mime_type: str, tail: bytes = b"") -> str | None:
     """What is wrong with a file of `size` bytes that begins with `head`, as a sentence for its uploader; None: nothing.
 
     `head`: the first HEAD_BYTES of the file, or all of a smaller one. `mime_type`: as announced, without parameters.
+    `tail`: the last TAIL_BYTES where they are needed.
     """
     announced = mime_type.lower()
     rule = _rule(announced)
@@ -44,7 +49,7 @@ def disagreement(head: bytes, size: int, mime_type: str) -> str | None:
         return _unruled(head, size, announced)
     if not rule(head, size):
         return _sentence(_looks_like(head, size), announced)
-    stowaway = _stowaway(head, announced)
+    stowaway = _stowaway(head, tail, announced)
     if stowaway is not None:
         return f"the file begins as {announced}, but contains {stowaway} as well; a file must be of one type only"
     return None
@@ -68,14 +73,10 @@ def _unruled(head: bytes, size: int, announced: str) -> str | None:
     return None if found in (None, announced) else _sentence(found, announced)
 
 
-def _stowaway(head: bytes, announced: str) -> str | None:
-    """What a picture or a PDF carries that some reader would take for another file."""
-    if announced not in RASTER_IMAGES and announced != "application/pdf":
-        return None
-    if announced != "application/pdf" and b"%PDF-" in head:
-        return "a PDF"
-    found = _EMBEDDED_MARKUP.search(head.lower())
-    return None if found is None else f"markup ({found[0].decode('ascii', 'replace').strip()})"
+def _stowaway(head: bytes, tail: bytes, announced: str) -> str | None:
+    if announced in RASTER_IMAGES:
+        return in_picture(head, tail)
+    return in_pdf(head) if announced == "application/pdf" else None
 
 
 def _sentence(found: str | None, announced: str) -> str:

@@ -63,8 +63,8 @@ def test_many_records_keep_their_order() -> None:
 
 
 def test_more_records_are_refused() -> None:
-    with pytest.raises(MalformedRequest, match="has 1001 records; send at most 1000 at a time"):
-        stored_objects(encoded({"Records": [s3_record("media", KEY)] * 1001}))
+    with pytest.raises(MalformedRequest, match="has 251 records; send at most 250 at a time"):
+        stored_objects(encoded({"Records": [s3_record("media", KEY)] * 251}))
 
 
 NOT_JSON = "body must be valid JSON in UTF-8"

@@ -21,6 +21,7 @@ from upload_client import File
 from mediabucket_api.connection import BucketConnection, StoreConnection
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 from mediabucket_service.app import create_app
+from mediabucket_service.events.shapes import MAX_RECORDS
 from mediabucket_service.media.service import MediaService
 from mediabucket_service.settings import Settings
 
@@ -117,6 +118,16 @@ def unused_tcp_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+async def test_as_many_records_as_are_allowed_fit_into_a_body(taking: Platform) -> None:
+    """Of a kilobyte each, which S3's own do not have with the longest name of a bucket."""
+    record = s3_record("b" * 63, f"pending/{UNKNOWN}")
+    assert len(encoded(record)) < 900
+    record["awsRegion"] += "x" * (1024 - len(encoded(record)))
+    answers = [await tell(taking, {"Records": [record] * many}) for many in (MAX_RECORDS, MAX_RECORDS + 1, 300)]
+    assert [answer.status_code for answer in answers] == [200, 400, 413]
+    assert answers[0].json() == {"confirmed": 0, "ignored": MAX_RECORDS, "failed": 0}
 
 
 async def test_duplicates_disorder_and_strangers_do_no_harm(taking: Platform) -> None:

@@ -66,10 +66,24 @@ async def test_everything_of_a_user_goes_and_nothing_of_another(erasing: Platfor
     assert {upload.split("/")[1] for upload in await store.uploads()} <= {str(row["media_id"]) for row in others}
     assert await rows_of(erasing, "bob") == others
     assert await store.versions_of(others) == others_versions
-    assert await named_in_deliveries(erasing) == {"bob"}
+    assert await events_of_nobody(erasing) == {
+        ("media.deleted", str(row["media_id"])) for row in rows if row["status"] in ("completed", "deleted")
+    }
+    assert await users_named_in_events(erasing) == {"bob", None}
 
 
-async def named_in_deliveries(platform: Platform) -> set[str]:
+async def events_of_nobody(platform: Platform) -> set[tuple[str, str]]:
+    """The events that name no user. They name nothing else but the media."""
+    query = (
+        "SELECT event, payload FROM webhook_deliveries"
+        " WHERE bucket = %(bucket)s AND NOT payload ? 'uploaded_by' AND media_id = (payload ->> 'media_id')::uuid"
+    )
+    rows = await platform.database.fetch_all(query, {"bucket": platform.connection.bucket})
+    assert all(row["payload"] == {"media_id": row["payload"]["media_id"], "status": "deleted"} for row in rows)
+    return {(row["event"], row["payload"]["media_id"]) for row in rows}
+
+
+async def users_named_in_events(platform: Platform) -> set[str | None]:
     query = "SELECT DISTINCT payload ->> 'uploaded_by' AS name FROM webhook_deliveries WHERE bucket = %(bucket)s"
     rows = await platform.database.fetch_all(query, {"bucket": platform.connection.bucket})
     return {row["name"] for row in rows}

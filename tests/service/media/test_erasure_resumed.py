@@ -13,7 +13,7 @@ from mediabucket_s3.objects import BucketObjects
 from mediabucket_service.media.erasure_repository import ErasureRepository
 
 METHODS: dict[type, tuple[str, ...]] = {
-    ErasureRepository: ("open", "mark", "page", "note", "delete", "receipt"),
+    ErasureRepository: ("open", "mark", "is_marked", "forget", "page", "note", "delete", "receipt"),
     BucketObjects: ("versions", "list_multipart_uploads", "abort_multipart_upload", "delete_version"),
 }
 LISTINGS = ("versions", "list_multipart_uploads")

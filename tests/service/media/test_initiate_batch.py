@@ -2,13 +2,21 @@
 
 import asyncio
 import random
+import re
+import time
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from distant_server import distant
+from part_client import FILM, IN_PARTS
 from service_platform import MakePlatform, Platform
 from upload_client import File, UploadClient
 
+from mediabucket_api.spec import UploadLimits
+from mediabucket_s3.errors import Throttled
+from mediabucket_s3.objects import BucketObjects
 from mediabucket_service.database import Database
 from mediabucket_service.identifiers import new_identifier
 from mediabucket_service.media.initiate_repository import InitiateRepository, NewUpload
@@ -67,6 +75,72 @@ async def test_a_hundred_files_are_one_statement(alice: UploadClient, monkeypatc
     results = await initiate_batch(alice, *(file.announcement() for file in files))
     assert len({result["media_id"] for result in results}) == 100
     assert len(statements) == 1
+
+
+LIMITS = UploadLimits.model_validate({"pendingPerUser": 1000, "bytesPerUser": 2**40})
+
+
+@pytest.mark.parametrize(("limits", "round_trips"), [(None, 1), (LIMITS, 2)], ids=["no limits", "limits"])
+async def test_a_batch_needs_so_many_round_trips(
+    platform: Platform, limits: UploadLimits | None, round_trips: int
+) -> None:
+    url = platform.settings.database_url.get_secret_value()
+    found = re.search(r":(\d+)/", url)
+    assert found is not None
+    one_way = 0.4
+    async with (
+        distant(int(found[1]), one_way) as port,
+        Database(url.replace(f":{found[1]}/", f":{port}/"), pool_size=1, timeout_seconds=20) as database,
+    ):
+        repository = InitiateRepository(database, f"b-{uuid4()}", stale_after_seconds=60)
+        for first in (0, 100):
+            uploads = [new_upload(number) for number in range(first, first + 100)]
+            # The first call opens the connection, and asks what the second knows.
+            started = time.monotonic()
+            if limits is None:
+                outcomes: Mapping[Any, Any] = await repository.initiate_many(uploads)
+            else:
+                outcomes = await repository.initiate_within(uploads, limits)
+            took = time.monotonic() - started
+            assert len(outcomes) == 100
+        assert round_trips * one_way <= took < (round_trips + 1) * one_way
+
+
+def new_upload(number: int) -> NewUpload:
+    checksum = number.to_bytes(32, "big")
+    return NewUpload(new_identifier(), "alice", "a.png", f"k{number}", "image", 1, "image/png", checksum, {})
+
+
+async def test_a_file_whose_parts_the_store_refuses_keeps_no_other_back(
+    make_platform: MakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Multipart uploads of a batch are begun some at a time, and what the store says to one is told of that one."""
+    begun = BucketObjects.create_multipart_upload
+    under_way, most, count = 0, 0, 0
+
+    async def sometimes(self: BucketObjects, *names: Any, **options: Any) -> str:
+        nonlocal under_way, most, count
+        under_way, count = under_way + 1, count + 1
+        most, refused = max(most, under_way), count % 5 == 0
+        try:
+            await asyncio.sleep(0.05)
+            if refused:
+                raise Throttled("CreateMultipartUpload", "SlowDown", 503)
+            return await begun(self, *names, **options)
+        finally:
+            under_way -= 1
+
+    monkeypatch.setattr(BucketObjects, "create_multipart_upload", sometimes)
+    async with make_platform(uploads=IN_PARTS) as platform:
+        large = [File(bytes([number]) + FILM.content, "film.mp4", "video/mp4") for number in range(20)]
+        announced = [file.announcement(multipart=True) for file in large]
+        results = await initiate_batch(platform.user(), *announced)
+        refused = [result for result in results if "parts" not in result]
+        assert [result["type"].removeprefix(PROBLEM) for result in refused] == ["dependency-unavailable"] * 4
+        assert 1 < most <= 8
+        monkeypatch.undo()
+        again = await initiate_batch(platform.user(), *announced)
+        assert all(result["parts"] for result in again)
 
 
 @pytest.mark.parametrize("count", [0, 101])

@@ -5,7 +5,6 @@ import hashlib
 import logging
 import threading
 from collections.abc import AsyncIterator
-from uuid import UUID
 
 import httpx
 import pytest
@@ -18,6 +17,7 @@ from mediabucket_s3.objects import ObjectHead
 from mediabucket_service.flows import PARALLEL_CONFIRMS
 from mediabucket_service.media import checksum
 from mediabucket_service.media.checksum import ChecksumReader, HashedObject
+from mediabucket_service.media.models import MediaFile
 
 PICTURE = File(b"a picture" * 100)
 QUICK = {"confirm_answer_seconds": 0.2}
@@ -36,12 +36,12 @@ class Gate:
 def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
     gate, read = Gate(), ChecksumReader.read
 
-    async def slow(self: ChecksumReader, media_id: UUID, head: ObjectHead) -> HashedObject:
+    async def slow(self: ChecksumReader, file: MediaFile, head: ObjectHead) -> HashedObject:
         gate.reached += 1
         await gate.open.wait()
         if gate.failure:
             raise gate.failure
-        return await read(self, media_id, head)
+        return await read(self, file, head)
 
     monkeypatch.setattr(ChecksumReader, "read", slow)
     return gate

@@ -1,6 +1,7 @@
 """Every upload ends, row and bytes together."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from service_platform import MakePlatform, Platform
 from upload_client import File, UploadClient
 
 from mediabucket_s3.errors import StoreUnavailable
-from mediabucket_s3.objects import BucketObjects
+from mediabucket_s3.objects import BucketObjects, ListedObject
 from mediabucket_service.clock import utc_now
 
 PICTURE = File(b"a picture" * 100)
@@ -105,6 +106,66 @@ async def test_one_replica_at_a_time_sweeps(platform: Platform) -> None:
     repository = platform.reaper._repository
     async with repository.sweep_lock() as first, repository.sweep_lock() as second:
         assert (first, second) == (True, False)
+
+
+async def test_a_sweep_may_take_longer_than_a_statement(
+    make_platform: MakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Listing a large bucket takes minutes. Meanwhile nobody else lists it, and no request is refused."""
+    listed = BucketObjects.list
+
+    async def slow_list(self: BucketObjects, prefix: str) -> AsyncIterator[ListedObject]:
+        async for found in listed(self, prefix):
+            await asyncio.sleep(2)
+            yield found
+
+    async with make_platform(settings_changes={"database_timeout_seconds": 0.5}) as platform:
+        ticket = await platform.user().begin(PICTURE)
+        await platform.forget(ticket["media_id"])
+        later = utc_now() + timedelta(hours=2)
+        monkeypatch.setattr(platform.reaper, "_now", lambda: later)
+        monkeypatch.setattr(BucketObjects, "list", slow_list)
+        sweep = asyncio.create_task(platform.reaper.sweep())
+        await asyncio.sleep(1.5)
+        assert await platform.reaper.sweep() == 0, "another replica does it"
+        assert await sweep == 1
+        # As the loop of the service does, which counts failed passes.
+        assert await platform.reaper._attempt("sweep", platform.reaper.sweep)
+
+
+async def test_a_sweep_ends_well_although_its_lock_was_lost(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket = await platform.user().begin(PICTURE)
+    await platform.forget(ticket["media_id"])
+    later = utc_now() + timedelta(hours=2)
+    monkeypatch.setattr(platform.reaper, "_now", lambda: later)
+    listed = BucketObjects.list
+
+    async def disturbed_list(self: BucketObjects, prefix: str) -> AsyncIterator[ListedObject]:
+        ended = await platform.database.fetch_all(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+            " AND (classid::bigint << 32) | objid::bigint = hashtextextended('sweep ' || %(bucket)s, 0)",
+            {"bucket": platform.connection.bucket},
+        )
+        assert len(ended) == 1
+        async for found in listed(self, prefix):
+            yield found
+
+    monkeypatch.setattr(BucketObjects, "list", disturbed_list)
+    assert await platform.reaper.sweep() == 1
+
+
+async def test_the_lock_of_a_sweep_that_was_cancelled_is_free(platform: Platform) -> None:
+    repository = platform.reaper._repository
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5), repository.sweep_lock():
+            await asyncio.sleep(60)
+    async with asyncio.timeout(10):
+        while True:
+            async with repository.sweep_lock() as ours:
+                if ours:
+                    return
 
 
 async def test_the_loop_outlives_a_failing_step(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,6 +110,22 @@ async def test_thirty_initiates_at_once_over_two_replicas_cannot_exceed_a_limit(
         assert {answer.json()["limit"] for answer in answers if answer.status_code == 429} == set(limits)
 
 
+async def test_a_user_with_many_calls_leaves_connections_to_the_others(make_platform: MakePlatform) -> None:
+    """Calls of one user take their turns, and a turn may be long: another replica is at work for the same user."""
+    async with make_platform(uploads={"limits": {"pendingPerUser": 1000}}) as platform:
+        alice, bob = platform.user("alice"), platform.user("bob")
+        names = {"bucket": platform.connection.bucket}
+        async with platform.database.transaction() as connection:
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(bucket)s || ' alice', 0))", names)
+            calls = [asyncio.create_task(alice.initiate(File(b"%d" % number))) for number in range(200)]
+            await asyncio.sleep(0.5)
+            async with asyncio.timeout(2):
+                assert (await bob.initiate(FIRST)).status_code == 200
+            assert not any(call.done() for call in calls)
+        assert {answer.status_code for answer in await asyncio.gather(*calls)} == {200}
+        assert len(platform.services.initiation._repository._turns) == 0
+
+
 async def test_ends_and_beginnings_at_once_leave_nothing_reserved(make_platform: MakePlatform) -> None:
     async with make_platform(uploads={"limits": {"pendingPerUser": 5, "bytesPerUser": 5000}}) as platform:
         alice = platform.user()
@@ -166,3 +182,40 @@ async def test_a_file_that_is_deleted_while_it_is_announced_anew_is_held_to_the_
         assert (refused.status_code, refused.json()["limit"]) == (429, "pendingPerUser")
         query = "SELECT 1 FROM media_files WHERE bucket = %(bucket)s AND status = 'pending'"
         assert len(await platform.database.fetch_all(query, {"bucket": platform.connection.bucket})) == 1
+
+
+async def test_a_turn_that_fails_or_is_given_up_leaves_nothing_locked(
+    make_platform: MakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = {"limits": {"pendingPerUser": 1}}
+    async with make_platform(uploads=limits, settings_changes={"database_pool_size": 1}) as platform:
+        alice = platform.user()
+
+        def broken(*_: object) -> None:
+            raise RuntimeError("in the middle of the transaction")
+
+        with monkeypatch.context() as failing:
+            failing.setattr(Usage, "admit", broken)
+            assert (await alice.initiate(FIRST)).status_code == 500
+        names = {"bucket": platform.connection.bucket}
+        async with platform.database.transaction() as connection:
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(bucket)s || ' alice', 0))", names)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await alice.initiate(FIRST)
+        assert (await alice.initiate(FIRST)).status_code == 200
+        assert (await alice.initiate(SECOND)).status_code == 429
+
+
+async def test_a_lock_that_is_held_for_too_long_is_told_in_time(make_platform: MakePlatform) -> None:
+    limits = {"limits": {"pendingPerUser": 1}}
+    async with make_platform(uploads=limits, settings_changes={"database_timeout_seconds": 0.5}) as platform:
+        alice = platform.user()
+        url = platform.settings.database_url.get_secret_value()
+        async with await psycopg.AsyncConnection.connect(url) as holder:
+            await holder.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended(%s || ' alice', 0))", [platform.connection.bucket]
+            )
+            refused = await alice.initiate(FIRST)
+            assert (refused.status_code, refused.json()["dependency"]) == (503, "database")
+        assert (await alice.initiate(FIRST)).status_code == 200

@@ -1,23 +1,29 @@
 """A MongoDB that is gone, hangs or comes back: a problem that says so in time, and nothing is lost or doubled."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import document_server
 import httpx
 import pytest
-from ferretdb import AssetsMissing, FerretDB
+from ferretdb import AssetsMissing, FerretDB, document_server_url, server_of, with_database, with_server
 from pydantic import SecretStr
+from pymongo import MongoClient
 from service_platform import MakePlatform, Platform
 from tcp_proxy import TcpProxy
 from upload_client import File, UploadClient
 
 from mediabucket_cli.embedded.postgres import Postgres
+from mediabucket_service.messages.repository_mongodb import COLLECTION
 
 TIMEOUT_SECONDS = 2.0
+OURS = "FerretDB"
+SERVERS = [OURS, *(["given"] if os.environ.get(document_server.URL_VARIABLE) else [])]
 PICTURE = File(b"a picture" * 100)
 
 
@@ -34,16 +40,28 @@ def server(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
     started.stop()
 
 
+@pytest.fixture(params=SERVERS)
+def server_url(request: pytest.FixtureRequest) -> str:
+    """Of a FerretDB, and of the server that the tests were given, if they were."""
+    url: str = (
+        request.getfixturevalue("server").url if request.param == OURS else request.getfixturevalue("mongodb_url")
+    )
+    return url
+
+
 @pytest.fixture
-def between(server: FerretDB) -> Iterator[TcpProxy]:
-    with TcpProxy(server.port) as proxy:
+def between(server_url: str) -> Iterator[TcpProxy]:
+    host, port = server_of(server_url)
+    with TcpProxy(port, host) as proxy:
         yield proxy
 
 
 @pytest.fixture
-async def platform(make_platform: MakePlatform, between: TcpProxy) -> AsyncIterator[Platform]:
-    url = SecretStr(f"mongodb://127.0.0.1:{between.port}/")
-    changes = {"mongodb_url": url, "database_timeout_seconds": TIMEOUT_SECONDS}
+async def platform(make_platform: MakePlatform, between: TcpProxy, server_url: str) -> AsyncIterator[Platform]:
+    changes = {
+        "mongodb_url": SecretStr(with_server(server_url, between.port)),
+        "database_timeout_seconds": TIMEOUT_SECONDS,
+    }
     async with make_platform(settings_changes=changes) as running:
         yield running
 
@@ -63,6 +81,47 @@ def require_unavailable(answer: httpx.Response) -> None:
     assert answer.json()["type"] == "urn:mediabucket:problem:dependency-unavailable"
     assert answer.json()["dependency"] == "documents"
     assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_a_server_that_is_given_keeps_what_it_holds(
+    server: FerretDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    precious = with_database(server.url, f"precious_{uuid4().hex[:8]}")
+    monkeypatch.setenv(document_server.URL_VARIABLE, precious)
+    with MongoClient[dict[str, Any]](precious) as client:
+        theirs = client.get_default_database()
+        theirs[COLLECTION].insert_one({"content": "not of a test"})
+        with document_server_url(tmp_path, "") as url, MongoClient[dict[str, Any]](url) as ours:
+            ours.get_default_database()[COLLECTION].insert_one({"content": "of a test"})
+            ours.get_default_database()[COLLECTION].drop()
+            ours.get_default_database()["others"].insert_one({})
+            left = ours.get_default_database().name
+            assert left in client.list_database_names()
+        assert theirs[COLLECTION].count_documents({}) == 1
+        assert left not in client.list_database_names()
+        client.drop_database(theirs.name)
+
+
+@pytest.mark.parametrize(
+    ("url", "moved", "proxied"),
+    [
+        ("mongodb://h/", "mongodb://h/x", "mongodb://127.0.0.1:1/?directConnection=true"),
+        (
+            "mongodb://u:p%40@h:2,i:3/d?replicaSet=r&tls=true",
+            "mongodb://u:p%40@h:2,i:3/x?replicaSet=r&tls=true&authSource=d",
+            "mongodb://u:p%40@127.0.0.1:1/d?tls=true&directConnection=true&tlsAllowInvalidHostnames=true",
+        ),
+        (
+            "mongodb://u@h/d?authSource=admin",
+            "mongodb://u@h/x?authSource=admin",
+            "mongodb://u@127.0.0.1:1/d?authSource=admin&directConnection=true",
+        ),
+    ],
+)
+def test_the_url_of_a_server_that_is_given_is_kept_in_all_else(url: str, moved: str, proxied: str) -> None:
+    assert with_database(url, "x") == moved
+    assert with_server(url, 1) == proxied
+    assert server_of(url) == ("h", 2 if ":2" in url else 27017)
 
 
 @pytest.mark.parametrize("fault", ["refuse", "freeze"])
@@ -86,6 +145,7 @@ async def test_a_server_that_does_not_answer_is_told_in_time_and_the_message_can
     assert await contents(alice, conversation) == ["once", "before"]
 
 
+@pytest.mark.parametrize("server_url", [OURS], indirect=True)
 async def test_a_server_that_was_killed_comes_back_with_all_messages(alice: UploadClient, server: FerretDB) -> None:
     conversation = f"conversation-{uuid4()}"
     kept = [f"message {number}" for number in range(20)]
