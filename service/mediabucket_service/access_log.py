@@ -8,12 +8,14 @@ from uuid import UUID
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mediabucket_service.access_line import ACCESS_LOGGER, Answered
+from mediabucket_service.logs import write_line
 from mediabucket_service.metrics import NO_ROUTE
 from mediabucket_service.problems import DependencyUnavailable, problem_response
 from mediabucket_service.request_context import REQUEST_ID_HEADER, RequestContext, begin_request, end_request
 from mediabucket_service.shutdown import Drain
 
-logger = logging.getLogger("mediabucket_service.access")
+logger = logging.getLogger(ACCESS_LOGGER)
 
 _HEADER: Final = REQUEST_ID_HEADER.lower().encode()
 _CLOSE: Final = (b"connection", b"close")
@@ -63,21 +65,18 @@ class AccessLog:
 def _tell(scope: Scope, context: RequestContext, status: int, seconds: float) -> None:
     if not logger.isEnabledFor(logging.INFO):
         return
-    route = getattr(scope.get("route"), "path", NO_ROUTE)
-    told = {
-        "method": scope["method"],
-        "route": route,
-        "status": status,
-        "duration_ms": round(seconds * 1000, 1),
-        "user": context.user,
-        "media_id": context.media_id or _identifier(scope.get("path_params", {}).get("media_id")),
-        "trace_id": context.trace_id,
-    }
-    message = f"{scope['method']} {route} {status}"
-    # Not logger.info, which looks for the line of code that called it.
-    record = logging.LogRecord(logger.name, logging.INFO, __file__, 0, message, None, None)
-    record.__dict__.update((name, value) for name, value in told.items() if value is not None)
-    logger.handle(record)
+    write_line(
+        Answered(
+            method=scope["method"],
+            route=getattr(scope.get("route"), "path", NO_ROUTE),
+            status=status,
+            seconds=seconds,
+            request_id=context.request_id,
+            media_id=context.media_id or _identifier(scope.get("path_params", {}).get("media_id")),
+            trace_id=context.trace_id,
+            user=context.user,
+        )
+    )
 
 
 def _identifier(text: str | None) -> str | None:
