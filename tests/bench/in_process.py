@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from statistics import median
 from types import SimpleNamespace
@@ -48,27 +49,19 @@ Call = tuple[Scope, bytes]
 class Echo:
     """Stands in for the database: announced files come back as the rows that they would be, lists are full."""
 
-    async def fetch_all(self, query: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        if "unnest" not in query:
+    async def fetch_all(self, _: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        if "files" not in parameters:
             return [_listed(number) for number in range(PAGE)]
         fixed = {"status": "pending", "upload_id": None, "part_size": None}
-        names = (
-            "media_id",
-            "uploaded_by",
-            "checksum",
-            "file_name",
-            "file_path",
-            "file_size",
-            "mime_type",
-            "media_type",
-        )
-        columns = zip(*(parameters[name] for name in names), strict=True)
-        return [dict(zip(names, row, strict=True)) | fixed for row in columns]
+        return [
+            file | {"media_id": UUID(file["media_id"]), "checksum": bytes.fromhex(file["checksum"][2:])} | fixed
+            for file in json.loads(parameters["files"])
+        ]
 
 
 def _listed(number: int) -> dict[str, Any]:
     now, path = datetime.now(UTC), f"uploads/2026/11/{_USER}/{UUID(int=number)}.png"
-    row: dict[str, Any] = dict.fromkeys(MediaFile.model_fields)
+    row: dict[str, Any] = {field.name: None for field in fields(MediaFile)}
     return row | {
         "media_id": UUID(int=number),
         "bucket": "bench",
