@@ -147,7 +147,7 @@ class _Starter:
         command = [
             *(sys.executable, *profiler, "-m", "uvicorn", target, *options),
             *("--app-dir", str(_HERE), "--fd", str(descriptor)),
-            *("--no-access-log", "--timeout-graceful-shutdown", "5"),
+            *("--no-access-log", "--no-proxy-headers", "--timeout-graceful-shutdown", "5"),
         ]
         environment = {**self._environment(bucket), **settings}
         child = self._child(target.partition(":")[0], command, environment, ROOT, keep_open=[descriptor])
