@@ -96,7 +96,7 @@ def arena(
             naive=start.application(
                 "naive:app",
                 bucket="bench-naive",
-                # boto3 signs with awscrt once that is installed, as here for the service; few installations have it.
+                # boto3 signs with awscrt once that is installed, as here for the tests; few installations have it.
                 settings={"NAIVE_DATABASE_URL": _sqlalchemy(databases["naive"]), "BOTO_DISABLE_CRT": "true"},
             ),
             ceiling=start.application(
