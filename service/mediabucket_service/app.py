@@ -132,9 +132,9 @@ def create_app(settings: Settings, connection: BucketConnection) -> FastAPI:
     app.add_middleware(DirectRoutes, routes=direct_routes(routers), handlers=app.exception_handlers)
     app.add_middleware(BodyLimit)
     allow_origins(app, connection.spec.cors)
+    metrics.install(app)
     for router in routers:
         app.include_router(router)
-    metrics.install(app)
     install_pages(app, connection)
     return app
 
