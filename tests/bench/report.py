@@ -48,24 +48,28 @@ _P99_OF_EMPTY_MS: Final = 10.0
 
 
 def markdown(groups: Mapping[str, Sequence[Row]]) -> str:
-    """The table for README.md: every contestant's own rate, and how many times it the service reaches."""
-    lines = ["| | a second | p50 | p99 | the service beside it |", "| --- | --- | --- | --- | --- |"]
+    """The table for README.md. A peer that does the same as its case is told there, any other in a row of its own."""
+    lines = ["| call | a second | p50 | p99 | beside |", "| --- | --- | --- | --- | --- |"]
+    told: set[str] = set()
     for subject, *peers in groups.values():
-        goal = _p99_goal(subject, peers)
-        lines.append(_markdown_row(f"**{subject.case}**", subject, goal))
-        lines += [_markdown_row(peer.case, peer, _beside(subject, peer)) for peer in peers]
+        same = [peer for peer in peers if peer.case.startswith(f"{subject.case}, ")]
+        others = [peer for peer in peers if peer not in same and peer.case not in told]
+        told |= {row.case for row in (subject, *peers)}
+        remarks = [f"{peer.case.partition(', ')[2]} {peer.value:,.0f}: {_beside(subject, peer)}" for peer in same]
+        lines.append(_markdown_row(subject, "; ".join(filter(None, [*remarks, _p99_goal(subject, peers)]))))
+        lines += [_markdown_row(peer, f"{subject.case}: {_beside(subject, peer)}") for peer in others]
     return "\n".join(lines) + "\n"
 
 
-def _markdown_row(name: str, row: Row, remark: str) -> str:
-    return f"| {name} | {row.value:,.0f} | {_short(row.p50_ms)} ms | {_short(row.p99_ms)} ms | {remark} |"
+def _markdown_row(row: Row, remark: str) -> str:
+    return f"| {row.case} | {row.value:,.0f} | {_short(row.p50_ms)} ms | {_short(row.p99_ms)} ms | {remark} |"
 
 
 def _beside(subject: Row, peer: Row) -> str:
     ratio, (low, high) = subject.ratio_to[peer.case], subject.ratio_range[peer.case]
     told = f"{ratio:.2g} x ({low:.2g} to {high:.2g})"
     wanted = GOALS.get(peer.case)
-    return told if wanted is None else f"{told}; goal {wanted:g} x: {_verdict(ratio >= wanted)}"
+    return told if wanted is None else f"{told}, goal {wanted:g} x {_verdict(ratio >= wanted)}"
 
 
 def _p99_goal(subject: Row, peers: Sequence[Row]) -> str:
@@ -73,9 +77,9 @@ def _p99_goal(subject: Row, peers: Sequence[Row]) -> str:
     empty = next((peer for peer in peers if peer.case == "empty route"), None)
     if subject.case != "initiate" or empty is None:
         return ""
-    goal = f"goal: p99 under {_P99_GOAL_MS:g} ms when an empty route's is under {_P99_OF_EMPTY_MS:g}"
+    goal = f"goal p99 under {_P99_GOAL_MS:g} ms when an empty route's is under {_P99_OF_EMPTY_MS:g}"
     busy = "" if empty.p99_ms < _P99_OF_EMPTY_MS else ", on a machine too busy for the question"
-    return f"{goal}: {_verdict(subject.p99_ms < _P99_GOAL_MS)}{busy}"
+    return f"{goal} {_verdict(subject.p99_ms < _P99_GOAL_MS)}{busy}"
 
 
 def _verdict(is_met: bool) -> str:
