@@ -24,7 +24,7 @@ _BATCH: Final = 100
 # Rows are taken in the order of the unique index, in every replica: no two statements can wait for each other.
 _INITIATE = """
 WITH wanted AS (
-    -- One document: with an array for each column psycopg took 45 µs for every file to write them.
+    -- One document: an array for each column took psycopg twice as long, and PostgreSQL no less.
     SELECT * FROM json_to_recordset(%(files)s::json)
         AS files (media_id uuid, uploaded_by text, file_name text, file_path text, media_type text, file_size bigint,
                   mime_type text, checksum bytea, metadata jsonb)
