@@ -4,31 +4,21 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
 """
 
 import base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
-from urllib.parse import quote, unquote
-
-from awscrt.auth import (
-    AwsCredentialsProvider,
-    AwsSignatureType,
-    AwsSigningAlgorithm,
-    AwsSigningConfig,
-    aws_sign_request,
-)
-from awscrt.http import HttpHeaders, HttpRequest
+from typing import Final
+from urllib.parse import quote
 
 from mediabucket_api.connection import StoreConnection
 from mediabucket_s3.addressing import bucket_address
+from mediabucket_s3.signature import QuerySigner, UnsignedRequest, encoded
 
 # What a browser must be allowed to send across origins; it sets Content-Length and Host itself.
 SIGNED_REQUEST_HEADERS: Final[tuple[str, ...]] = ("content-type", "if-none-match", "x-amz-checksum-sha256")
 
 LONGEST_EXPIRY_SECONDS: Final = 604_800
 _SIGNED_HEADERS_PARAMETER: Final = "X-Amz-SignedHeaders="
-
-Signer = Callable[[HttpRequest, AwsSigningConfig], str]
 
 
 class RequiredHeaderUnsigned(Exception):
@@ -49,28 +39,14 @@ class PresignedRequest:
     expires_at: datetime
 
 
-def sign_with_awscrt(request: HttpRequest, config: AwsSigningConfig) -> str:
-    """The request's path and query with the signature. Static credentials: done when the call returns."""
-    signed: HttpRequest = aws_sign_request(request, config).result()
-    path: str = signed.path
-    return path
-
-
 class Presigner:
     """Signs URLs of one bucket for the public endpoint. Cheap to call, safe to share between threads and tasks."""
 
-    def __init__(self, connection: StoreConnection, bucket: str, *, sign: Signer = sign_with_awscrt) -> None:
+    def __init__(self, connection: StoreConnection, bucket: str, *, signer: QuerySigner | None = None) -> None:
         """Raises NotVirtuallyAddressable for a bucket that the connection's addressing style cannot reach."""
         self._address = bucket_address(connection.public_endpoint, bucket, connection.addressing_style)
         self._bucket = bucket
-        self._region = connection.region
-        token = connection.session_token
-        self._credentials = AwsCredentialsProvider.new_static(
-            connection.access_key_id,
-            connection.secret_access_key.get_secret_value(),
-            token.get_secret_value() if token is not None else None,
-        )
-        self._sign = sign
+        self._signer = signer or _signer_of(connection)
 
     def put(
         self,
@@ -175,33 +151,30 @@ class Presigner:
             raise ValueError(f"a URL expires after 1 to {LONGEST_EXPIRY_SECONDS} seconds, not {expires_in}")
         # A signature carries whole seconds.
         signed_at = (now or datetime.now(UTC)).replace(microsecond=0)
-        target = self._address.path + _encoded_key(key) + _encoded_query(query)
-        request = HttpRequest(method, target, HttpHeaders([("host", self._address.host), *signed_headers.items()]))
-        path = self._sign(request, self._signing_config(signed_at, expires_in))
-        require_signed(path, ("host", *signed_headers))
+        query = {name: encoded(value) for name, value in query.items()}
+        path = self._address.path + _encoded_key(key)
+        request = UnsignedRequest(method, path, query, {"host": self._address.host, **signed_headers})
+        target = f"{path}?{self._signer.sign(request, signed_at, expires_in)}"
+        require_signed(target, request.headers)
         expires_at = signed_at + timedelta(seconds=expires_in)
-        return PresignedRequest(self._address.origin + path, method, headers, expires_at)
+        return PresignedRequest(self._address.origin + target, method, headers, expires_at)
 
-    def _signing_config(self, signed_at: datetime, expires_in: int) -> Any:
-        return AwsSigningConfig(
-            algorithm=AwsSigningAlgorithm.V4,
-            signature_type=AwsSignatureType.HTTP_REQUEST_QUERY_PARAMS,
-            credentials_provider=self._credentials,
-            region=self._region,
-            service="s3",
-            date=signed_at,
-            # S3, unlike other services, signs the path as it is sent.
-            use_double_uri_encode=False,
-            should_normalize_uri_path=False,
-            signed_body_value="UNSIGNED-PAYLOAD",
-            expiration_in_seconds=expires_in,
-        )
+
+def _signer_of(connection: StoreConnection) -> QuerySigner:
+    """What signs with the connection's credentials."""
+    token = connection.session_token
+    return QuerySigner(
+        connection.access_key_id,
+        connection.secret_access_key.get_secret_value(),
+        connection.region,
+        token.get_secret_value() if token is not None else None,
+    )
 
 
 def require_signed(url: str, required: Iterable[str]) -> None:
     """Raise RequiredHeaderUnsigned unless the signature of the URL covers every one of these headers (lower case)."""
     _, _, after = url.partition(_SIGNED_HEADERS_PARAMETER)
-    signed = unquote(after.partition("&")[0]).split(";")
+    signed = after.partition("&")[0].replace("%3B", ";").split(";")
     missing = [header for header in required if header not in signed]
     if missing:
         raise RequiredHeaderUnsigned(f"the signature does not cover {', '.join(missing)}")
@@ -211,9 +184,3 @@ def _encoded_key(key: str) -> str:
     if not key or not {".", ".."}.isdisjoint(key.split("/")):
         raise UnsignableKey(f"no URL can be signed for the key {key!r}")
     return quote(key, safe="/~")
-
-
-def _encoded_query(query: Mapping[str, str]) -> str:
-    if not query:
-        return ""
-    return "?" + "&".join(f"{name}={quote(value, safe='~')}" for name, value in query.items())

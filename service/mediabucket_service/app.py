@@ -17,14 +17,15 @@ from mediabucket_api.connection import BucketConnection
 from mediabucket_s3.objects import BucketObjects
 from mediabucket_s3.presign import Presigner
 from mediabucket_service import health
-from mediabucket_service.access_log import AccessLog
 from mediabucket_service.arrivals import Arrivals
 from mediabucket_service.auth import TokenVerifier
 from mediabucket_service.body_limit import BodyLimit
 from mediabucket_service.cors import allow_origins
 from mediabucket_service.database import Database
 from mediabucket_service.dependencies import Services
+from mediabucket_service.direct_route import DirectRoutes, direct_routes
 from mediabucket_service.documents import Documents
+from mediabucket_service.envelope import Envelope
 from mediabucket_service.events import endpoints as event_endpoints
 from mediabucket_service.flows import Flows
 from mediabucket_service.media import endpoints as media_endpoints
@@ -52,7 +53,6 @@ from mediabucket_service.messages.repository import MessageRepository
 from mediabucket_service.messages.repository_mongodb import MongoMessageRepository
 from mediabucket_service.messages.repository_postgresql import PostgresMessageRepository
 from mediabucket_service.metrics import Metrics, StoreMetrics
-from mediabucket_service.nosniff import NoSniff
 from mediabucket_service.pages import install_pages
 from mediabucket_service.problems import install_problem_handlers
 from mediabucket_service.rate_limit import RateLimiter, forget_full
@@ -75,14 +75,14 @@ class Storage:
 
 
 class Application(FastAPI):
-    """FastAPI with the access log around everything, even around the handler of bugs."""
+    """FastAPI with the envelope around everything, even around the handler of bugs."""
 
     @override
     def build_middleware_stack(self) -> ASGIApp:
         stack = super().build_middleware_stack()
         if self.state.tracing is not None:
             stack = traced(stack, self.state.tracing)
-        return AccessLog(stack, self.state.drain)
+        return Envelope(stack, self.state.drain, self.state.requests)
 
 
 def create_app(settings: Settings, connection: BucketConnection) -> FastAPI:
@@ -115,13 +115,11 @@ def create_app(settings: Settings, connection: BucketConnection) -> FastAPI:
         lifespan=lifespan,
         # A redirect would be built from the Host header, which the caller chooses.
         redirect_slashes=False,
+        # tracing.py does that; FastAPI would look for providers of its own at every call.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.state.drain, app.state.tracing = Drain(), tracing
+    app.state.drain, app.state.tracing, app.state.requests = Drain(), tracing, metrics.requests
     install_problem_handlers(app)
-    app.add_middleware(BodyLimit)
-    allow_origins(app, connection.spec.cors)
-    metrics.install(app)
-    app.add_middleware(NoSniff)
     routers = (
         media_endpoints.router,
         part_endpoints.router,
@@ -130,6 +128,11 @@ def create_app(settings: Settings, connection: BucketConnection) -> FastAPI:
         event_endpoints.router,
         health.router,
     )
+    # The last one added is the first to see a request.
+    app.add_middleware(DirectRoutes, routes=direct_routes(routers), handlers=app.exception_handlers)
+    app.add_middleware(BodyLimit)
+    allow_origins(app, connection.spec.cors)
+    metrics.install(app)
     for router in routers:
         app.include_router(router)
     install_pages(app, connection)

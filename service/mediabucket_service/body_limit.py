@@ -5,11 +5,12 @@ Not Starlette's own limit, which answers in plain text instead of a problem docu
 
 from http import HTTPStatus
 
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES = 256 * 1024
+# With neither a length nor chunks announced there is no body (RFC 9112 section 6.3), and nothing to look through.
+_BODILESS = frozenset({"GET", "HEAD"})
 
 
 class BodyLimit:
@@ -22,8 +23,11 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        announced = Headers(scope=scope).get("content-length", "0")
-        received = int(announced) if announced.isdecimal() and int(announced) > MAX_BODY_BYTES else 0
+        announced = next((value for name, value in scope["headers"] if name == b"content-length"), None)
+        if announced is None and scope["method"] in _BODILESS and not _is_chunked(scope):
+            await self._app(scope, receive, send)
+            return
+        received = _beyond_limit(announced)
 
         async def limited_receive() -> Message:
             nonlocal received
@@ -40,6 +44,16 @@ class BodyLimit:
             return message
 
         await self._app(scope, limited_receive, send)
+
+
+def _is_chunked(scope: Scope) -> bool:
+    return any(name == b"transfer-encoding" for name, _ in scope["headers"])
+
+
+def _beyond_limit(announced: bytes | None) -> int:
+    """How many bytes are too many before any has arrived; 0 when what is announced may come."""
+    length = int(announced) if announced is not None and announced.isdigit() else 0
+    return length if length > MAX_BODY_BYTES else 0
 
 
 def _too_large() -> HTTPException:

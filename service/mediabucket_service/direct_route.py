@@ -1,20 +1,21 @@
 """Routes of the hot path: FastAPI's in the documentation, without its general machinery for each request.
 
 FastAPI parses JSON, walks a graph of dependencies, validates, and copies the answer before it is written: half of the
-time of an initiate. Here the bytes of the body are validated at once and the answer is written as it is. A route that
-takes anything else than what is listed in `_SOURCES` (a path or query parameter) is FastAPI's as ever.
+time of an initiate. Here the bytes of the body are validated at once and the answer is written as it is, and such a
+route is found by its exact method and path, without the routers and exit stacks before it. A route that takes anything
+else than what is listed in `_SOURCES` (a path or query parameter) is FastAPI's as ever.
 """
 
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Annotated, Any, Final, TypeAlias, get_args, get_origin, get_type_hints
 
-from fastapi import Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from typing_extensions import override
 
 from mediabucket_service.auth import User
@@ -57,16 +58,7 @@ _SOURCES: Final[dict[type, Source]] = {
 class DirectRoute(APIRoute):
     """A route that answers directly where it can; use it as the `route_class` of a router."""
 
-    _direct: Handler | None = None
-
-    @override
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._direct is None or scope["method"] not in (self.methods or ()):
-            await super().handle(scope, receive, send)
-            return
-        # Nothing here needs the exit stacks that FastAPI opens for each request.
-        response = await self._direct(Request(scope, receive, send))
-        await response(scope, receive, send)
+    direct: Handler | None = None
 
     @override
     def get_route_handler(self) -> Handler:
@@ -77,8 +69,58 @@ class DirectRoute(APIRoute):
         if len(bodies) != 1 or len(others) != len(parameters) - 1 or answer is None:
             return super().get_route_handler()
         body = bodies[0]
-        self._direct = _handler(self.endpoint, body, TypeAdapter(parameters[body]), TypeAdapter(answer), others)
-        return self._direct
+        self.direct = _handler(self.endpoint, body, TypeAdapter(parameters[body]), TypeAdapter(answer), others)
+        return self.direct
+
+
+Routes: TypeAlias = Mapping[tuple[str, str], tuple[DirectRoute, Handler]]
+
+
+def direct_routes(routers: Iterable[APIRouter]) -> Routes:
+    """The routes that answer directly, by method and path."""
+    return {
+        (method, route.path): (route, route.direct)
+        for router in routers
+        for route in router.routes
+        if isinstance(route, DirectRoute) and route.direct is not None
+        for method in route.methods or ()
+    }
+
+
+class DirectRoutes:
+    """ASGI middleware: answers these routes, and leaves all else to FastAPI: other methods, too, for their 405."""
+
+    def __init__(self, app: ASGIApp, routes: Routes, handlers: Mapping[Any, Any]) -> None:
+        """`handlers`: the application's, by exception; Exception itself is for the answer to bugs, further out."""
+        self._app = app
+        self._routes = routes
+        self._handlers = handlers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Below a root path the path is not the template.
+        found = self._routes.get((scope["method"], scope["path"])) if _is_plain(scope) else None
+        if found is None:
+            await self._app(scope, receive, send)
+            return
+        scope["route"], handle = found
+        request = Request(scope, receive)
+        try:
+            response = await handle(request)
+        except Exception as error:
+            handler = self._handler_of(type(error))
+            if handler is None:
+                raise
+            response = await handler(request, error)
+        await response(scope, receive, send)
+
+    def _handler_of(self, error: type[Exception]) -> Any:
+        causes = (cause for cause in error.__mro__ if cause is not Exception)
+        return next((self._handlers[cause] for cause in causes if cause in self._handlers), None)
+
+
+def _is_plain(scope: Scope) -> bool:
+    """HTTP, and not below a path that belongs to a proxy in front."""
+    return scope["type"] == "http" and not scope.get("root_path")
 
 
 def _handler(
@@ -93,11 +135,18 @@ def _handler(
         # Whoever is not known is not told what is wrong with the body.
         arguments = {name: await source(request, response) for name, source in others.items()}
         arguments[body] = await _read(request, model)
-        result = await endpoint(**arguments)
-        headers = {name: value for name, value in response.headers.items() if name != "content-length"}
-        return Response(answer.dump_json(result), headers=headers, media_type=_JSON)
+        return _filled(response, answer.dump_json(await endpoint(**arguments)))
 
     return handle
+
+
+def _filled(response: Response, content: bytes) -> Response:
+    """The response that the endpoint has set headers of, with its body."""
+    response.body = content
+    set_before = (header for header in response.raw_headers if header[0] != b"content-length")
+    length = (b"content-length", str(len(content)).encode())
+    response.raw_headers = [*set_before, length, (b"content-type", _JSON.encode())]
+    return response
 
 
 def answered(model: BaseModel) -> Response:

@@ -6,13 +6,14 @@ what the line itself adds. One handler, on the root: whatever a library logs tak
 
 import logging
 import sys
-from datetime import UTC, datetime
+import time
 from enum import StrEnum
 from typing import Any, Final, TextIO
 
 from pythonjsonlogger.json import JsonEncoder, JsonFormatter
 from typing_extensions import override
 
+from mediabucket_service.access_line import Answered, json_line, rfc3339, text_line
 from mediabucket_service.redaction import STANDARD_ATTRIBUTES, SecretsFilter
 from mediabucket_service.request_context import current_request
 
@@ -33,6 +34,35 @@ class LogLevel(StrEnum):
     ERROR = "ERROR"
 
 
+class LineHandler(logging.StreamHandler[TextIO]):
+    """Writes records, and the lines of requests."""
+
+    def __init__(self, stream: TextIO, *, as_text: bool) -> None:
+        super().__init__(stream)
+        self._as_text = as_text
+        self.setFormatter(TextFormatter() if as_text else JsonLines())
+
+    def write(self, answered: Answered) -> None:
+        """One line; as with records, a stream that takes none disturbs no request."""
+        now = time.time()
+        line = printable(text_line(answered, now)) if self._as_text else json_line(answered, now)
+        self.acquire()
+        try:
+            self.stream.write(line + self.terminator)
+            self.flush()
+        except Exception:
+            self.handleError(logging.makeLogRecord({"msg": line}))
+        finally:
+            self.release()
+
+
+def write_line(answered: Answered) -> None:
+    """Log a request; not at all in a process that has not set up logging."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, LineHandler):
+            handler.write(answered)
+
+
 def set_up_logging(log_format: LogFormat | None, level: LogLevel, stream: TextIO | None = None) -> None:
     """Log to `stream` (standard output). Without a format: text at a terminal, else JSON. May be called again.
 
@@ -40,15 +70,14 @@ def set_up_logging(log_format: LogFormat | None, level: LogLevel, stream: TextIO
     """
     stream = stream or sys.stdout
     as_text = stream.isatty() if log_format is None else log_format is LogFormat.TEXT
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(TextFormatter() if as_text else JsonLines())
+    handler = LineHandler(stream, as_text=as_text)
     handler.addFilter(_add_request)
     handler.addFilter(SecretsFilter())
     # Nobody looks at these, and every record would ask the system for them.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     for old in list(root.handlers):
-        if getattr(old.formatter, "is_of_service", False):
+        if isinstance(old, LineHandler):
             root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level if level is LogLevel.DEBUG else logging.WARNING)
@@ -71,11 +100,6 @@ def _add_request(record: logging.LogRecord) -> bool:
     return True
 
 
-def rfc3339(seconds: float) -> str:
-    """Seconds since 1970 as a timestamp of RFC 3339 in UTC, with milliseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
-
-
 def _members(record: logging.LogRecord) -> dict[str, Any]:
     """What a line adds to the standard members."""
     names = record.__dict__.keys() - STANDARD_ATTRIBUTES - _UNWANTED
@@ -84,8 +108,6 @@ def _members(record: logging.LogRecord) -> dict[str, Any]:
 
 class JsonLines(JsonFormatter):
     """python-json-logger's formatter. All but ASCII is escaped: no content can end a line."""
-
-    is_of_service: Final = True
 
     def __init__(self) -> None:
         # One encoder for all lines: json.dumps with a class makes a new one for each.
@@ -104,8 +126,6 @@ class JsonLines(JsonFormatter):
 
 class TextFormatter(logging.Formatter):
     """`12:00:00.000 INFO mediabucket_service.access: GET / 200 duration_ms=1.2 ...`; tracebacks are indented."""
-
-    is_of_service: Final = True
 
     @override
     def format(self, record: logging.LogRecord) -> str:

@@ -22,7 +22,6 @@ async def index(request: Request) -> Response:
         media_type="text/html; charset=utf-8",
         headers={
             "Content-Security-Policy": request.app.state.content_security_policy,
-            "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "no-referrer",
         },
     )

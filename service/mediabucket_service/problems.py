@@ -43,7 +43,6 @@ from starlette.exceptions import HTTPException
 from mediabucket_s3 import errors as s3
 from mediabucket_service.documents import DOCUMENTS_UNAVAILABLE
 from mediabucket_service.methods import allowed_methods
-from mediabucket_service.nosniff import NOSNIFF
 from mediabucket_service.request_context import current_request
 from mediabucket_service.wording import BAD_BODY, field_error
 
@@ -292,7 +291,7 @@ def problem_for_validation(error: RequestValidationError) -> MalformedRequest:
 def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
     context = current_request()
     body = problem.body() | ({} if context is None else {"request_id": context.request_id})
-    told = {**(headers or {}), **NOSNIFF, **problem.headers}
+    told = {**(headers or {}), **problem.headers}
     return JSONResponse(body, problem.status, headers=told, media_type=CONTENT_TYPE)
 
 

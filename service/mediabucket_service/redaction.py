@@ -1,7 +1,7 @@
 """What a log must never hold, whoever writes the line: signatures, tokens, passwords.
 
 A presigned URL is a bearer token, and an exception's text repeats what it was given. So every record is looked
-through on its way out, not at the places that write.
+through on its way out, not at the places that write. Only the line of a request is no record: see access_line.py.
 """
 
 import logging
@@ -30,9 +30,8 @@ _SUSPICIOUS: Final = re.compile(r"(?i)x-amz-|authorization|bearer|\be[wy]|://|pa
 # What every record has: https://docs.python.org/3/library/logging.html#logrecord-attributes
 STANDARD_ATTRIBUTES: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _HARMLESS: Final = (int, float, type(None))
-# Members of the access log that this program has made or checked; there is such a line for every request.
-_CHECKED: Final = frozenset({"request_id", "trace_id", "media_id", "method", "route", "status", "duration_ms"})
-_LEFT_ALONE: Final = STANDARD_ATTRIBUTES | _CHECKED
+# The request's id has been checked when it was taken over.
+_LEFT_ALONE: Final = STANDARD_ATTRIBUTES | {"request_id"}
 _TRACEBACKS: Final = logging.Formatter()
 
 

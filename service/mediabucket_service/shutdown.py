@@ -53,6 +53,8 @@ class DrainingServer(uvicorn.Server):
                 fd=descriptor,
                 log_config=None,
                 access_log=False,
+                # Nothing here is built from an address, a scheme or a host that a proxy could tell.
+                proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=int(settings.shutdown_seconds),
             )

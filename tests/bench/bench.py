@@ -17,7 +17,7 @@ from generators import CONNECTIONS, OWN, BenchmarkFailed
 from generators import name as generator
 from growth import grown
 from peers import CACHE, Arena, arena
-from report import plot, plot_series, save, show
+from report import markdown, plot, plot_series, save, show
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rounds import Effort, Row, compared
@@ -28,7 +28,7 @@ from worker_profile import show as show_profile
 from mediabucket_cli.embedded.processes import ServerFailed
 from mediabucket_cli.errors import CommandFailed
 
-CASES = ("initiate", "duplicate", "confirm", "message", "list", "presign")
+CASES = ("initiate", "limited", "duplicate", "confirm", "message", "list", "presign")
 QUICK = Effort(rounds=3, seconds=1, confirms=CONFIRMS // 3)
 FULL = Effort(rounds=7, seconds=2, confirms=CONFIRMS)
 
@@ -89,6 +89,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
             folder,
             durable=options.durable,
             companion=by_cases and "initiate" in options.cases,
+            limited=by_cases and "limited" in options.cases,
             tell=console.print,
             calls=folder / CALLS if options.profile and sampler is None else None,
         ) as running:
@@ -120,6 +121,7 @@ def measured(names: Sequence[str], cases: Cases, effort: Effort, console: Consol
 def publish(groups: Mapping[str, Sequence[Row]], name: str) -> None:
     """Into .bench, and onto the terminal."""
     save([row for rows in groups.values() for row in rows], CACHE / f"{name}.json")
+    (CACHE / f"{name}.md").write_text(markdown(groups))
     plot(groups, CACHE / f"{name}.png")
     show(groups, Console())
 

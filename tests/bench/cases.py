@@ -13,7 +13,7 @@ from uuid import UUID
 import psycopg
 from ceiling import EMPTY_PATH
 from generators import MARK, BenchmarkFailed, Measurement, Plan, request, send
-from inserts import inserter
+from inserts import NAME, inserts
 from peers import Arena, Server
 from presigning import presigners
 from rounds import Contestant, Rows
@@ -45,6 +45,7 @@ class Cases:
         """How to build the contestants of each case, by the name that --cases takes."""
         return {
             "initiate": self.initiate,
+            "limited": self.limited,
             "duplicate": self.duplicate,
             "confirm": self.confirm,
             "message": self.message,
@@ -56,14 +57,22 @@ class Cases:
         """A file that nobody has announced, each time."""
         arena = self.arena
         naive = Rows(partial(self._naive_rows, "SELECT count(*) FROM media"), 1)
-        name, insert = inserter(arena.inserts_database)
         inserted = Rows(partial(_count, arena.inserts_database, "SELECT count(*) FROM media_files"), 1)
         return [
             http("initiate", arena.service, self.new_files, Rows(self._made, 1)),
             http(f"initiate, {_NAIVE}", arena.naive, self.new_files, naive),
             *self._companion(),
             self._empty(),
-            Contestant(name, insert, unit="inserts/s", rows=inserted),
+            Contestant(NAME, partial(inserts, arena.inserts_database), unit="inserts/s", rows=inserted),
+        ]
+
+    def limited(self) -> list[Contestant]:
+        """As initiate, with a manifest that limits what each user may hold: counted under a lock of the user."""
+        assert self.arena.limited is not None, "the arena was started without it"
+        rows = Rows(partial(_count, self.arena.limited_database, "SELECT count(*) FROM media_files"), 1)
+        return [
+            http("initiate, limited", self.arena.limited, self.new_files, rows),
+            http("initiate", self.arena.service, self.new_files, Rows(self._made, 1)),
         ]
 
     def duplicate(self) -> list[Contestant]:

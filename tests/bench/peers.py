@@ -16,7 +16,8 @@ from urllib.error import HTTPError
 
 from generators import BenchmarkFailed
 
-from mediabucket_api.connection import BucketConnection
+from mediabucket_api.connection import SPEC_KEY, BucketConnection
+from mediabucket_api.spec import UploadLimits
 from mediabucket_cli.development_platform import DevelopmentPlatform
 from mediabucket_cli.embedded.ports import LOOPBACK, bound_socket, free_ports
 from mediabucket_cli.embedded.processes import Child
@@ -33,6 +34,10 @@ _START_SECONDS: Final = 60.0
 _BACKLOG: Final = 1024
 # What would lead a peer to another store or another key than ours.
 _FOREIGN: Final = ("AWS_", "BUCKET_", "COSI_", "MEDIABUCKET_")
+
+_DATABASES: Final = ("naive", "ceiling", "inserts", "limited")
+# Never reached: what is measured is the counting.
+_LIMITS: Final = UploadLimits(pending_per_user=100_000, bytes_per_user=2**53)
 
 Tell = Callable[[str], None]
 
@@ -55,9 +60,11 @@ class Arena:
     naive: Server
     ceiling: Server
     companion: Server | None
+    limited: Server | None
     naive_database: str
     ceiling_database: str
     inserts_database: str
+    limited_database: str
 
     def token(self, user: str) -> str:
         """Good for the service and for its peers, for a week."""
@@ -65,8 +72,11 @@ class Arena:
 
 
 @contextmanager
-def arena(folder: Path, *, durable: bool, companion: bool, tell: Tell, calls: Path | None = None) -> Iterator[Arena]:
+def arena(
+    folder: Path, *, durable: bool, companion: bool, limited: bool, tell: Tell, calls: Path | None = None
+) -> Iterator[Arena]:
     """Start everything, and stop it again; the process of the empty route under cProfile, which writes to `calls`.
+    `limited`: with a second service, whose manifest limits what users may hold.
 
     Raises BenchmarkFailed and what DevelopmentPlatform raises.
     """
@@ -74,8 +84,8 @@ def arena(folder: Path, *, durable: bool, companion: bool, tell: Tell, calls: Pa
     with ExitStack() as stack:
         tell("starting store, database and service")
         platform = stack.enter_context(DevelopmentPlatform(MANIFEST, folder / "platform", port=0, durable=durable))
-        databases = {name: platform.postgres.create_database(name) for name in ("naive", "ceiling", "inserts")}
-        for name in ("ceiling", "inserts"):
+        databases = {name: platform.postgres.create_database(name) for name in _DATABASES}
+        for name in ("ceiling", "inserts", "limited"):
             upgrade(databases[name])
         tell("starting the peers")
         start = _Starter(stack, platform, folder)
@@ -86,7 +96,7 @@ def arena(folder: Path, *, durable: bool, companion: bool, tell: Tell, calls: Pa
             naive=start.application(
                 "naive:app",
                 bucket="bench-naive",
-                # boto3 signs with awscrt once that is installed, as here for the service; few installations have it.
+                # boto3 signs with awscrt once that is installed, as here for the tests; few installations have it.
                 settings={"NAIVE_DATABASE_URL": _sqlalchemy(databases["naive"]), "BOTO_DISABLE_CRT": "true"},
             ),
             ceiling=start.application(
@@ -97,9 +107,11 @@ def arena(folder: Path, *, durable: bool, companion: bool, tell: Tell, calls: Pa
                 calls=calls,
             ),
             companion=start.companion(installed) if installed else None,
+            limited=start.limited(databases["limited"]) if limited else None,
             naive_database=databases["naive"],
             ceiling_database=databases["ceiling"],
             inserts_database=databases["inserts"],
+            limited_database=databases["limited"],
         )
 
 
@@ -110,6 +122,19 @@ class _Starter:
     stack: ExitStack
     platform: DevelopmentPlatform
     folder: Path
+
+    def limited(self, database: str) -> Server:
+        """The service itself, with limits in its manifest."""
+        uploads = self.platform.connection.spec.uploads.model_copy(update={"limits": _LIMITS})
+        spec = self.platform.connection.spec.model_copy(update={"uploads": uploads})
+        return self.application(
+            "mediabucket_service.main:app",
+            bucket="bench-limited",
+            settings={
+                "MEDIABUCKET_DATABASE_URL": database,
+                SPEC_KEY: spec.model_dump_json(by_alias=True, exclude_none=True),
+            },
+        )
 
     def application(
         self, target: str, *options: str, bucket: str, settings: Mapping[str, str], calls: Path | None = None
@@ -122,7 +147,7 @@ class _Starter:
         command = [
             *(sys.executable, *profiler, "-m", "uvicorn", target, *options),
             *("--app-dir", str(_HERE), "--fd", str(descriptor)),
-            *("--no-access-log", "--timeout-graceful-shutdown", "5"),
+            *("--no-access-log", "--no-proxy-headers", "--timeout-graceful-shutdown", "5"),
         ]
         environment = {**self._environment(bucket), **settings}
         child = self._child(target.partition(":")[0], command, environment, ROOT, keep_open=[descriptor])

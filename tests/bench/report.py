@@ -41,6 +41,51 @@ def show(groups: Mapping[str, Sequence[Row]], console: Console) -> None:
     )
 
 
+# What issue 4 asks of an initiate, by the name of the peer.
+GOALS: Final = {"initiate, naive": 6.0, "Companion, no database": 3.0}
+_P99_GOAL_MS: Final = 40.0
+_P99_OF_EMPTY_MS: Final = 10.0
+
+
+def markdown(groups: Mapping[str, Sequence[Row]]) -> str:
+    """The table for README.md. A peer that does the same as its case is told there, any other in a row of its own."""
+    lines = ["| call | a second | p50 | p99 | beside |", "| --- | --- | --- | --- | --- |"]
+    told: set[str] = set()
+    for subject, *peers in groups.values():
+        same = [peer for peer in peers if peer.case.startswith(f"{subject.case}, ")]
+        others = [peer for peer in peers if peer not in same and peer.case not in told]
+        told |= {row.case for row in (subject, *peers)}
+        remarks = [f"{peer.case.partition(', ')[2]} {peer.value:,.0f}: {_beside(subject, peer)}" for peer in same]
+        lines.append(_markdown_row(subject, "; ".join(filter(None, [*remarks, _p99_goal(subject, peers)]))))
+        lines += [_markdown_row(peer, f"{subject.case}: {_beside(subject, peer)}") for peer in others]
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_row(row: Row, remark: str) -> str:
+    return f"| {row.case} | {row.value:,.0f} | {_short(row.p50_ms)} ms | {_short(row.p99_ms)} ms | {remark} |"
+
+
+def _beside(subject: Row, peer: Row) -> str:
+    ratio, (low, high) = subject.ratio_to[peer.case], subject.ratio_range[peer.case]
+    told = f"{ratio:.2g} x ({low:.2g} to {high:.2g})"
+    wanted = GOALS.get(peer.case)
+    return told if wanted is None else f"{told}, goal {wanted:g} x {_verdict(ratio >= wanted)}"
+
+
+def _p99_goal(subject: Row, peers: Sequence[Row]) -> str:
+    """Only of the initiate: its slowest answers, on a machine on which an empty route has none."""
+    empty = next((peer for peer in peers if peer.case == "empty route"), None)
+    if subject.case != "initiate" or empty is None:
+        return ""
+    goal = f"goal p99 under {_P99_GOAL_MS:g} ms when an empty route's is under {_P99_OF_EMPTY_MS:g}"
+    busy = "" if empty.p99_ms < _P99_OF_EMPTY_MS else ", on a machine too busy for the question"
+    return f"{goal} {_verdict(subject.p99_ms < _P99_GOAL_MS)}{busy}"
+
+
+def _verdict(is_met: bool) -> str:
+    return "met" if is_met else "**missed**"
+
+
 def _numbers(row: Row) -> list[str]:
     cpu = f"{row.server_cpu_us:,.0f}" if row.server_cpu_us is not None else ""
     return [row.case, f"{row.value:,.0f}", _short(row.p50_ms), _short(row.p99_ms), cpu]

@@ -13,7 +13,8 @@ import load_generator
 import pytest
 from bench import chosen, row_counts
 from generators import MARK, BenchmarkFailed, Measurement, NoAnswer, Plan, request, send
-from rounds import Contestant, Effort, Rows, compared
+from report import markdown
+from rounds import Contestant, Effort, Row, Rows, compared
 from soak import growth_per_hour
 from worker_profile import OTHER, group_of, grouped, shares, stacks
 
@@ -129,6 +130,25 @@ def test_a_ratio_is_the_median_of_rounds_and_not_of_a_lucky_one() -> None:
     assert first.ratio_to == {"theirs": 2.0}
     assert first.ratio_range == {"theirs": (2.0, 2.1)}
     assert (first.value, second.value, second.ratio_to) == (200, 100, {})
+
+
+def row(case: str, rate: float, p99_ms: float, ratios: dict[str, float] | None = None) -> Row:
+    ranges = {name: (ratio, ratio) for name, ratio in (ratios or {}).items()}
+    return Row(case, "requests/s", rate, 1, p99_ms, ratios or {}, ranges)
+
+
+def test_the_table_for_the_readme_says_which_goals_are_missed() -> None:
+    peers = [row("initiate, naive", 200, 9), row("Companion, no database", 900, 9), row("empty route", 5000, 9)]
+    ratios = {"initiate, naive": 12.0, "Companion, no database": 2.7, "empty route": 0.48}
+    duplicate = row("duplicate", 2500, 9, {"empty route": 0.5})
+    groups = {"initiate": [row("initiate", 2400, 41, ratios), *peers], "duplicate": [duplicate, peers[-1]]}
+    assert markdown(groups).splitlines()[2:] == [
+        "| initiate | 2,400 | 1.00 ms | 41 ms | naive 200: 12 x (12 to 12), goal 6 x met;"
+        " goal p99 under 40 ms when an empty route's is under 10 **missed** |",
+        "| Companion, no database | 900 | 1.00 ms | 9.00 ms | initiate: 2.7 x (2.7 to 2.7), goal 3 x **missed** |",
+        "| empty route | 5,000 | 1.00 ms | 9.00 ms | initiate: 0.48 x (0.48 to 0.48) |",
+        "| duplicate | 2,500 | 1.00 ms | 9.00 ms |  |",
+    ]
 
 
 def test_a_contestant_that_never_answers_is_no_number() -> None:

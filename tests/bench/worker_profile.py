@@ -28,7 +28,7 @@ _SAMPLES_A_SECOND: Final = 500
 OTHER: Final = "event loop and the rest"
 # The innermost frame that one of these names appears in decides; of several in one frame, the first.
 GROUPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
-    ("signing", ("awscrt", "mediabucket_s3/presign", "mediabucket_s3")),
+    ("signing", ("mediabucket_s3",)),
     ("token", ("jwt/", "mediabucket_service/auth")),
     ("database driver", ("psycopg", "mediabucket_service/database", "mediabucket_service/batching", "_repository")),
     ("validation", ("pydantic", "schemas.py")),

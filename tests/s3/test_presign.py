@@ -3,7 +3,8 @@
 import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from typing import Any
 from unittest.mock import patch
@@ -12,8 +13,6 @@ from urllib.parse import urlsplit
 import boto3
 import botocore.auth
 import pytest
-from awscrt.auth import AwsSigningConfig
-from awscrt.http import HttpRequest
 from botocore.config import Config
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,8 +29,8 @@ from mediabucket_s3.presign import (
     RequiredHeaderUnsigned,
     UnsignableKey,
     require_signed,
-    sign_with_awscrt,
 )
+from mediabucket_s3.signature import QuerySigner, UnsignedRequest
 
 BUCKET = "team-chat"
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -236,14 +235,30 @@ def test_without_a_clock_given_the_url_is_signed_for_now() -> None:
 
 @pytest.mark.parametrize("header", ["host", "content-length", "content-type", "if-none-match", "x-amz-checksum-sha256"])
 def test_a_url_that_does_not_sign_a_required_header_is_refused(header: str) -> None:
-    def forgetful_signer(request: HttpRequest, config: AwsSigningConfig) -> str:
-        signed = sign_with_awscrt(request, config)
-        listed = urlsplit(signed).query.partition("X-Amz-SignedHeaders=")[2].partition("&")[0]
-        return signed.replace(listed, "%3B".join(name for name in listed.split("%3B") if name != header))
+    class ForgetfulSigner(QuerySigner):
+        def sign(self, request: UnsignedRequest, signed_at: datetime, expires_in: int) -> str:
+            headers = {name: value for name, value in request.headers.items() if name != header}
+            return super().sign(replace(request, headers=headers), signed_at, expires_in)
 
-    presigner = Presigner(connection_to("https://s3.example.com"), BUCKET, sign=forgetful_signer)
+    connection = connection_to("https://s3.example.com")
+    presigner = Presigner(connection, BUCKET, signer=ForgetfulSigner("AKIDEXAMPLE", "secret", "us-east-1", None))
     with pytest.raises(RequiredHeaderUnsigned, match=f"does not cover {header}$"):
         signed_put(presigner)
+
+
+def test_one_presigner_signs_many_days() -> None:
+    """The signing key of a day is kept, and neither used nor lost on the next."""
+    connection = connection_to("https://s3.example.com")
+    presigner = Presigner(connection, BUCKET)
+    for days in (0, 1, 0, 400, 400):
+        now = NOW + timedelta(days=days)
+        assert_same(presigner.get("k", expires_in=60, now=now).url, connection, "get_object", {"Key": "k"}, 60, now)
+
+
+def test_the_clock_of_another_zone_signs_the_same_moment() -> None:
+    presigner = Presigner(connection_to("https://s3.example.com"), BUCKET)
+    elsewhere = NOW.astimezone(timezone(timedelta(hours=-9)))
+    assert presigner.get("k", expires_in=60, now=elsewhere).url == presigner.get("k", expires_in=60, now=NOW).url
 
 
 def test_a_url_signed_the_old_way_is_refused() -> None:

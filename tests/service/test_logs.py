@@ -19,7 +19,16 @@ from tcp_proxy import TcpProxy
 from upload_client import File, UploadClient, make_token
 
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
-from mediabucket_service.logs import JsonLines, LogFormat, LogLevel, TextFormatter, printable, set_up_logging
+from mediabucket_service.access_line import Answered
+from mediabucket_service.logs import (
+    JsonLines,
+    LineHandler,
+    LogFormat,
+    LogLevel,
+    TextFormatter,
+    printable,
+    set_up_logging,
+)
 from mediabucket_service.redaction import REDACTED, SecretsFilter, without_secrets
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -105,6 +114,45 @@ def test_nothing_ends_a_line(text: str) -> None:
         assert len(formatter.format(record).splitlines()) == 1
     assert json.loads(JsonLines().format(record))["message"] == text
     assert printable(text).isprintable()
+
+
+def answered(*, method: str = "GET", user: str | None = None) -> Answered:
+    return Answered(method, "/api/media", 200, 0.0125, "a-request", None, None, user)
+
+
+def written(request: Answered, *, as_text: bool) -> str:
+    stream = io.StringIO()
+    LineHandler(stream, as_text=as_text).write(request)
+    return stream.getvalue()
+
+
+@given(st.text(), st.text())
+def test_nothing_in_a_request_ends_its_line(method: str, user: str) -> None:
+    request = answered(method=method, user=user)
+    for as_text in (True, False):
+        [line] = written(request, as_text=as_text).splitlines()
+        assert line.isprintable()
+    told = json.loads(line)
+    assert (told["method"], told["user"]) == (without_secrets(method), without_secrets(user))
+    always = {"time", "level", "logger", "message", "method", "route", "status", "duration_ms", "request_id"}
+    assert told.keys() == always | {"user"}
+
+
+@pytest.mark.parametrize(("text", "secrets"), LEAKS, ids=range(len(LEAKS)))
+def test_secrets_are_redacted_in_the_line_of_a_request(text: str, secrets: list[str]) -> None:
+    for request in (answered(user=text), answered(method=text)):
+        for as_text in (True, False):
+            line = written(request, as_text=as_text)
+            assert REDACTED in line
+            assert [secret for secret in secrets if secret in line] == []
+
+
+def test_a_log_that_takes_no_more_lines_fails_no_request(capsys: pytest.CaptureFixture[str]) -> None:
+    stream = io.StringIO()
+    handler = LineHandler(stream, as_text=False)
+    stream.close()
+    handler.write(answered())
+    assert "I/O operation on closed file" in capsys.readouterr().err
 
 
 def test_a_traceback_cannot_pass_for_a_line_of_its_own() -> None:

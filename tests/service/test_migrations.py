@@ -3,14 +3,20 @@
 import os
 import subprocess
 import sys
+from dataclasses import fields
 
 from alembic import command
 
+from mediabucket_service.media.models import MediaFile, MediaFiles
 from mediabucket_service.migrations import configuration, upgrade
 
 
 def test_migrations_end_at_the_models(migrated_database: str) -> None:
     command.check(configuration(migrated_database))
+
+
+def test_a_row_is_read_with_all_columns_of_its_table() -> None:
+    assert [field.name for field in fields(MediaFile)] == list(MediaFiles.model_fields)
 
 
 def test_several_processes_may_migrate_at_once(database_url: str) -> None:

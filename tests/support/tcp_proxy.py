@@ -261,7 +261,7 @@ class TcpProxy:
 
     async def _hold(self, request: bytes) -> None:
         begin = request.index(b"\r\n\r\n") + 4 if self._holds_body_only else 0
-        reader, writer = await asyncio.open_connection(LOOPBACK, self._target)
+        reader, writer = await asyncio.open_connection(*self._target)
         self._passes.clear()
         try:
             writer.write(request[:begin])

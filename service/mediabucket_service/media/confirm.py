@@ -139,7 +139,8 @@ class Confirmation:
                 "the bytes have not arrived: PUT them to upload_url, then confirm again", retry_after=1
             ) from error
         completed = await self._finish(file, etag)
-        await self._discard(pending_key(file.media_id), verified_key(file.media_id))
+        # A hashed copy that a try before this one left is the sweep's: asking for each would be a call in vain.
+        await self._discard(*{pending_key(file.media_id), verified.key})
         return completed
 
     async def _check_first_bytes(self, file: MediaFile, verified: HashedObject) -> None:

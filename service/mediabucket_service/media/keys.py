@@ -67,7 +67,8 @@ def media_id_of(key: str) -> UUID | None:
 
 def published_key(media_id: UUID, user_id: str, file_name: str, initiated_at: datetime) -> str:
     """`uploads/<YYYY>/<MM>/<user>/<media_id><ext>`: no part of the file name but a plain extension enters a key."""
-    return f"{UPLOADS_PREFIX}{initiated_at:%Y/%m}/{user_segment(user_id)}/{media_id}{_extension(file_name)}"
+    month = f"{initiated_at.year:04}/{initiated_at.month:02}"
+    return f"{UPLOADS_PREFIX}{month}/{user_segment(user_id)}/{media_id}{_extension(file_name)}"
 
 
 def published_prefix(media_id: UUID, user_id: str, initiated_at: datetime) -> str:

@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from mediabucket_service.metrics.clean_up import BacklogMetrics, CleanUpMetrics
 from mediabucket_service.metrics.exposition import Exposition
 from mediabucket_service.metrics.pool import PoolMetrics
-from mediabucket_service.metrics.requests import KNOWN_METHODS, NO_ROUTE, CountedRequests, RequestMetrics
+from mediabucket_service.metrics.requests import KNOWN_METHODS, NO_ROUTE, RequestMetrics
 from mediabucket_service.metrics.store import StoreMetrics
 from mediabucket_service.metrics.uploads import UploadMetrics
 from mediabucket_service.metrics.webhooks import WebhookMetrics
@@ -43,8 +43,7 @@ class Metrics:
         self.pool = PoolMetrics(registry)
 
     def install(self, app: FastAPI) -> None:
-        """Count the application's requests and answer `/metrics`."""
-        app.add_middleware(CountedRequests, metrics=self.requests)
+        """Answer `/metrics`."""
 
         @app.get("/metrics", tags=["operations"], response_class=Response)
         async def metrics() -> Response:

@@ -19,7 +19,7 @@ _POLL_SECONDS = 0.2
 
 # All modules register their tables in the metadata; naming them here keeps the imports honest.
 TABLES = (
-    media_models.MediaFile,
+    media_models.MediaFiles,
     media_models.MediaReference,
     media_models.RateLimit,
     media_models.Erasure,

@@ -102,6 +102,23 @@ async def test_bytes_that_land_late_are_swept(make_platform: MakePlatform, monke
         assert f"pending/{live['media_id']}" in await platform.keys()
 
 
+async def test_a_hashed_copy_that_a_dead_confirm_left_is_swept(
+    alice: UploadClient, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The try that ended the confirm hashed without a copy, and looked for none."""
+    await alice.upload(File(b"the first, from which the service learns that this store hashes no copies"))
+    ticket = await alice.begin(PICTURE)
+    left = f"pending/{ticket['media_id']}.verified"
+    await platform.objects.put(left, PICTURE.content, "image/png")
+    media = (await alice.confirm(ticket["media_id"])).json()
+    assert await platform.keys("pending/") == [left]
+    later = utc_now() + timedelta(hours=2)
+    monkeypatch.setattr(platform.reaper, "_now", lambda: later)
+    await platform.reaper.sweep()
+    assert await platform.keys("pending/") == []
+    assert (await alice.download(media["url"])).content == PICTURE.content
+
+
 async def test_one_replica_at_a_time_sweeps(platform: Platform) -> None:
     repository = platform.reaper._repository
     async with repository.sweep_lock() as first, repository.sweep_lock() as second:
