@@ -17,6 +17,7 @@ from mediabucket_operator.liveness import Pulse
 from mediabucket_operator.operator_core import Operator
 from mediabucket_operator.secret_watch import SecretVersions
 from mediabucket_operator.settings import OperatorSettings
+from mediabucket_operator.store_accesses import StoreAccesses
 from mediabucket_operator.stores import RealStores
 from mediabucket_operator.visit import Environment
 
@@ -29,6 +30,8 @@ _LONGEST_WAIT_SECONDS: Final = 60.0
 # How soon a blocked deletion notices that somebody has changed the object.
 _NOTICE_SECONDS: Final = 2.0
 _BEAT_SECONDS: Final = 1.0
+# Many visits at once, after a start or a change of their store, read it once.
+_STORE_KEPT_SECONDS: Final = 1.0
 
 
 class Runtime:
@@ -39,7 +42,8 @@ class Runtime:
         self._loop = asyncio.get_running_loop()
         self._cluster = cluster
         self._settings = settings
-        environment = Environment(cluster, RealStores(pulse.progress), settings, cluster_id)
+        accesses = StoreAccesses(_STORE_KEPT_SECONDS)
+        environment = Environment(cluster, RealStores(pulse.progress), settings, cluster_id, accesses=accesses)
         self.operator = Operator(environment, self.soon, pulse)
         self.dispatcher = Dispatcher(self.operator.visit, settings.workers)
         metrics.allow_workers(settings.workers)
