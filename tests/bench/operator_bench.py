@@ -95,11 +95,14 @@ class Platform:
 
 def main() -> None:
     sizes = tuple(map(int, sys.argv[1:])) or SIZES
-    rows = [measured(size) for size in sizes]
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "operator.json").write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    rows: list[Row] = []
+    for size in sizes:
+        rows.append(measured(size))
+        # After each: the largest takes long, and may not end.
+        (RESULTS / "operator.json").write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+        plot(rows, RESULTS / "operator.png")
     show(rows)
-    plot(rows, RESULTS / "operator.png")
 
 
 def measured(count: int) -> Row:
