@@ -74,11 +74,12 @@ docs: ## Generate the references: docs/crds.md, docs/api.md, docs/command.md and
 	$(BIN)/python scripts/chart_reference.py
 	$(COMMAND_REFERENCE) docs/command.md
 
-bench: ## Measure the hot path beside its peers
+bench: ## Measure the hot path beside its peers, then the operator; with ARGS the former only
 	$(BOOTSTRAP) dev
 	@$(BIN)/python tests/bench/bench.py $(ARGS)
+	@$(if $(ARGS),,$(MAKE) --no-print-directory bench-operator)
 
-bench-operator: kube-assets ## Measure the operator on 10, 100 and 1000 MediaBuckets
+bench-operator: kube-assets ## Measure the operator on 10, 100 and 1000 MediaBuckets, or as many as ARGS say
 	@$(BIN)/python tests/bench/operator_bench.py $(ARGS)
 
 lock: ## Pin the newest packages that pyproject.toml allows (needs uv)

@@ -84,7 +84,11 @@ def child(
 
 def ensure(cluster: Cluster, resource: MediaBucket, wanted: Manifest) -> Manifest:
     """Make the object what is wanted, and leave alone what nobody asked about. Raises NotOurs, ClusterError."""
-    live = cluster.get(Reference.of(wanted))
+    return ensure_from(cluster.get(Reference.of(wanted)), cluster, resource, wanted)
+
+
+def ensure_from(live: Manifest | None, cluster: Cluster, resource: MediaBucket, wanted: Manifest) -> Manifest:
+    """`ensure`, by whom has read the object already. Raises NotOurs, ClusterError."""
     if live is not None:
         require_ours(live, resource)
         if contains(live, wanted):

@@ -5,6 +5,7 @@ then could not be deleted without a running operator. The dispatcher knows when 
 """
 
 import asyncio
+import gc
 import logging
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from kopf import ConnectionInfo
 
 from mediabucket_api.constants import API_VERSION, FINALIZER, GROUP, MEDIA_BUCKET_KIND, OBJECT_STORE_KIND
 from mediabucket_operator.cluster import FIELD_MANAGER, MANAGED_BY_LABEL, Reference
+from mediabucket_operator.handled import Handled
 from mediabucket_operator.operator_core import media_bucket
 from mediabucket_operator.runtime import Runtime
 from mediabucket_operator.settings import OperatorSettings
@@ -24,7 +26,6 @@ MEDIA_BUCKETS: Final = (GROUP, "v1alpha1", "mediabuckets")
 OBJECT_STORES: Final = (GROUP, "v1alpha1", "objectstores")
 DEPLOYMENTS: Final = ("apps", "v1", "deployments")
 KOPF_PREFIX: Final = f"kopf.{GROUP}"
-LAST_HANDLED: Final = "last-handled"
 _OURS: Final = f"{MANAGED_BY_LABEL}={FIELD_MANAGER}"
 
 # A restart of the whole cluster must not be noticed by a request that never ends.
@@ -35,8 +36,12 @@ _REQUEST_SECONDS: Final = 30
 
 @kopf.on.startup()
 async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
-    configure(settings)
+    memo.handled = Handled()
+    configure(settings, memo.handled)
     memo.runtime = await Runtime.start(OperatorSettings())
+    # What was imported stays for good: looking through it for garbage again and again finds none.
+    gc.collect()
+    gc.freeze()
 
 
 @kopf.on.cleanup()
@@ -55,6 +60,7 @@ async def log_in(memo: kopf.Memo, logger: Any, settings: kopf.OperatorSettings, 
 async def media_bucket_seen(event: Any, body: kopf.Body, memo: kopf.Memo, **_: Any) -> None:
     manifest = {**body, "apiVersion": API_VERSION, "kind": MEDIA_BUCKET_KIND}
     if event["type"] == "DELETED":
+        memo.handled.forget(body)
         memo.runtime.media_bucket_gone(manifest)
     else:
         memo.runtime.media_bucket_seen(manifest)
@@ -77,6 +83,7 @@ async def media_bucket_deleted(namespace: str | None, name: str, memo: kopf.Memo
 @kopf.on.event(*OBJECT_STORES)
 async def object_store_seen(event: Any, body: kopf.Body, name: str, memo: kopf.Memo, **_: Any) -> None:
     if event["type"] == "DELETED":
+        memo.handled.forget(body)
         memo.runtime.object_store_gone(name)
     else:
         memo.runtime.object_store_seen({**body})
@@ -96,12 +103,12 @@ async def deployment_seen(event: Any, body: kopf.Body, memo: kopf.Memo, **_: Any
             memo.runtime.soon(media_bucket(body.metadata["namespace"], owner["name"]), 0.2)
 
 
-def configure(settings: kopf.OperatorSettings) -> None:
+def configure(settings: kopf.OperatorSettings, handled: Handled) -> None:
     """kopf takes misspelt settings without a word: a test compares these with what kopf has."""
     settings.persistence.finalizer = FINALIZER
     # Not our own group: kopf takes annotations with its prefix for its own, and does not see them change.
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=KOPF_PREFIX)
-    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=KOPF_PREFIX, key=LAST_HANDLED)
+    settings.persistence.diffbase_storage = handled
     settings.watching.server_timeout = _WATCH_SECONDS
     settings.watching.client_timeout = _WATCH_SECONDS + _REQUEST_SECONDS
     settings.watching.connect_timeout = _CONNECT_SECONDS

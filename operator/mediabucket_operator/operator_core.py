@@ -206,6 +206,7 @@ class Operator:
                 metrics.DRIFT_REPAIRED.labels(change.aspect).inc()
 
     def _visit_all_on(self, store: str) -> None:
+        self.environment.accesses.forget(store)
         for reference in self.fleet.on_store(store):
             self._soon(reference, random.uniform(0, 1))
 

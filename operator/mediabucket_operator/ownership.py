@@ -115,7 +115,11 @@ def read_mark(admin: BucketAdmin) -> Mark | None:
 def write_mark(admin: BucketAdmin, mark: Mark) -> None:
     """Mark the bucket as ours beside whatever tags it has. Raises S3Error."""
     try:
-        admin.put_tags(admin.get_tags() | mark.tags())
+        tags = admin.get_tags()
+        if Mark.from_tags(tags) == mark:
+            # The store has kept the tags that the bucket was made with.
+            return
+        admin.put_tags(tags | mark.tags())
         if Mark.from_tags(admin.get_tags()) == mark:
             return
     except NotImplementedByStore:

@@ -22,7 +22,7 @@ from mediabucket_api.status import (
 from mediabucket_api.workload import ServiceState
 from mediabucket_operator import outputs, workload
 from mediabucket_operator.canary import UploadPathBroken
-from mediabucket_operator.children import NotOurs, child_name, digest, ensure, remove, require_ours
+from mediabucket_operator.children import NotOurs, child_name, digest, ensure, ensure_from, remove, require_ours
 from mediabucket_operator.cluster import Cluster, Manifest, Reference, Refused
 from mediabucket_operator.conditions import NOT_IMPLEMENTED, Verdict
 from mediabucket_operator.credentials import BucketIdentity, KeyInUse, may_retire, rotation_due, user_name
@@ -73,6 +73,8 @@ class Provisioning:
         self._resource = resource
         self._is_new_generation = observed_generation != resource.metadata.generation
         self._access = access
+        # The Secret with the key, as this pass has read or written it.
+        self._secret: Manifest | None = None
         self._verdicts: dict[ConditionType, Verdict] = {}
         self._status: dict[str, Any] = {}
         self._notes: list[Note] = []
@@ -93,12 +95,13 @@ class Provisioning:
 
     def _connection_with_key(self) -> BucketConnection | None:
         """How applications reach the bucket. Writes the Secret. None while there is no key for them."""
-        live = self._cluster.get(Reference("Secret", self._resource.metadata.namespace, child_name(self._resource)))
-        if live is not None:
-            require_ours(live, self._resource)
+        name = Reference("Secret", self._resource.metadata.namespace, child_name(self._resource))
+        self._secret = self._cluster.get(name)
+        if self._secret is not None:
+            require_ours(self._secret, self._resource)
         if self._access.resource.spec.iam.mode == IamMode.SHARED:
             return self._shared(_SHARED)
-        found = KeyInUse.of(live)
+        found = KeyInUse.of(self._secret)
         try:
             return self._scoped(found)
         except NotImplementedByStore as error:
@@ -125,8 +128,7 @@ class Provisioning:
         return self._shared(Verdict.true("SharedForLackOfIam", told))
 
     def _shared(self, verdict: Verdict) -> BucketConnection:
-        connection = self._connection(None)
-        ensure(self._cluster, self._resource, outputs.secret(self._resource, connection, {}))
+        connection = self._written(self._connection(None), {})
         self._verdicts[ConditionType.CREDENTIALS_READY] = verdict
         self._status["credentials"] = CredentialsStatus(access_key_id=connection.store.access_key_id)
         return connection
@@ -176,8 +178,11 @@ class Provisioning:
         return self._write_secret(key)
 
     def _write_secret(self, key: KeyInUse) -> BucketConnection:
-        connection = self._connection(key)
-        ensure(self._cluster, self._resource, outputs.secret(self._resource, connection, key.annotations()))
+        return self._written(self._connection(key), key.annotations())
+
+    def _written(self, connection: BucketConnection, annotations: dict[str, str]) -> BucketConnection:
+        wanted = outputs.secret(self._resource, connection, annotations)
+        self._secret = ensure_from(self._secret, self._cluster, self._resource, wanted)
         return connection
 
     def _identity(self) -> BucketIdentity:

@@ -128,6 +128,8 @@ class _Visit:
         self._resource = resource
         self._admin = admin
         self._connection = connection
+        # Whether this pass has made the bucket.
+        self._is_new = False
         self._owner = Owner.of(resource, cluster)
         self._conditions = Conditions(resource.status.conditions, resource.metadata.generation, now)
         self._context = Context(
@@ -177,6 +179,7 @@ class _Visit:
         self._conditions.set(ConditionType.BUCKET_OWNED, decision.verdict)
         changes = tuple(change.done() for change in self._ownership_changes(decision))
         taken = decision.step != Step.KEEP
+        self._is_new = decision.step == Step.CREATE
         return self._compared(decision.ownership, changes, lambda aspect: taken or not self._only_told(aspect))
 
     def _ownership_changes(self, decision: Decision) -> tuple[Change, ...]:
@@ -240,7 +243,7 @@ class _Visit:
         return Outcome(self._status(ownership, rules), changes + found, all(result.read for result in results.values()))
 
     def _carry_out(self, aspect: Aspect[Any], write: bool) -> Result:
-        return run(aspect, self._admin, self._context, write=write)
+        return run(aspect, self._admin, self._context, write=write, is_new=self._is_new)
 
     def _conclude(self, results: Mapping[str, Result]) -> None:
         for aspect in ASPECTS:

@@ -17,6 +17,7 @@ from mediabucket_operator.operator_core import Operator
 from mediabucket_operator.releases import Releases
 from mediabucket_operator.secret_watch import SecretVersions
 from mediabucket_operator.settings import OperatorSettings
+from mediabucket_operator.store_accesses import StoreAccesses
 from mediabucket_operator.stores import RealStores
 from mediabucket_operator.visit import Environment
 from mediabucket_s3.answers import Answer
@@ -28,6 +29,8 @@ Result = TypeVar("Result")
 _FIRST_WAIT_SECONDS: Final = 1.0
 _LONGEST_WAIT_SECONDS: Final = 60.0
 _BEAT_SECONDS: Final = 1.0
+# Many visits at once, after a start or a change of their store, read it once.
+_STORE_KEPT_SECONDS: Final = 1.0
 
 
 class Runtime:
@@ -37,7 +40,8 @@ class Runtime:
         self.pulse = pulse
         self._loop = asyncio.get_running_loop()
         self._settings = settings
-        environment = Environment(cluster, RealStores(self._store_answered), settings, cluster_id)
+        accesses = StoreAccesses(_STORE_KEPT_SECONDS)
+        environment = Environment(cluster, RealStores(self._store_answered), settings, cluster_id, accesses=accesses)
         self.operator = Operator(environment, self.soon, pulse)
         self.dispatcher = Dispatcher(self.operator.visit, settings.workers, self.operator.lane)
         self._releases = Releases(self.operator, cluster, settings.workers)

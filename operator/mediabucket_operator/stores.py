@@ -1,5 +1,6 @@
 """What the operator asks of stores, as an interface: tests put a store in its place that fails wherever they want."""
 
+import threading
 from datetime import datetime
 from typing import Protocol
 
@@ -34,6 +35,8 @@ class RealStores:
 
     def __init__(self, on_answer: AnswerListener = unheard) -> None:
         self._on_answer = on_answer
+        self._lock = threading.Lock()
+        self._senders: dict[str | None, RawSender] = {}
 
     def admin(self, connection: StoreConnection, bucket: str) -> BucketAdmin:
         return BucketAdmin.connect(connection, bucket, on_answer=self._on_answer)
@@ -47,4 +50,12 @@ class RealStores:
         return probe_store(connection, bucket=bucket, iam_endpoint=iam_endpoint, now=now, on_answer=self._on_answer)
 
     def walk_upload_path(self, connection: BucketConnection) -> None:
-        Canary(connection, RawSender(connection.store, self._on_answer)).walk()
+        Canary(connection, self._sender(connection.store)).walk()
+
+    def _sender(self, connection: StoreConnection) -> RawSender:
+        """The same for the same certificates: with one of its own each walk would begin with new connections."""
+        with self._lock:
+            found = self._senders.get(connection.ca_bundle)
+            if found is None:
+                found = self._senders[connection.ca_bundle] = RawSender(connection, self._on_answer)
+            return found

@@ -33,10 +33,11 @@ from mediabucket_operator.cluster import (
 )
 from mediabucket_operator.conditions import Conditions, Verdict, condition, unanswered
 from mediabucket_operator.event_notes import Note, event, of_changes, of_plan, of_transitions, short
-from mediabucket_operator.guard import StoreAccess, StoreRefused, require_allowed, store_access
+from mediabucket_operator.guard import StoreAccess, StoreRefused, require_allowed
 from mediabucket_operator.provision import Provisioned, Provisioning
 from mediabucket_operator.reconcile import Outcome, paused, reconcile
 from mediabucket_operator.settings import OperatorSettings
+from mediabucket_operator.store_accesses import StoreAccesses
 from mediabucket_operator.stored import Unreadable, as_document, read_media_bucket, readable_conditions
 from mediabucket_operator.stores import Stores
 
@@ -55,6 +56,7 @@ class Environment:
     settings: OperatorSettings
     cluster_id: str
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    accesses: StoreAccesses = field(default_factory=lambda: StoreAccesses(keep_seconds=0))
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ class _Visit:
         if self._refusal is not None:
             raise self._refusal
         cluster, namespace = self._environment.cluster, self._environment.settings.namespace
-        access = store_access(self._resource.spec.store_ref.name, cluster, namespace)
+        access = self._environment.accesses.get(self._resource.spec.store_ref.name, cluster, namespace)
         require_allowed(self._resource, access.resource, cluster)
         return access
 

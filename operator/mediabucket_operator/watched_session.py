@@ -1,7 +1,7 @@
 """kopf's connection to the API server, with an ear on its watches: kopf itself does not tell when one falls silent."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 import kopf
@@ -9,6 +9,10 @@ from aiohttp import ClientResponse, StreamReader
 
 from mediabucket_operator import metrics
 from mediabucket_operator.liveness import Pulse
+
+# With its watches, which hold one each. kopf sets no limit: a thousand new objects would be as many TLS connections at
+# once, which cost more than what is asked through them.
+CONNECTIONS: Final = 20
 
 
 class _HeardStream:
@@ -46,7 +50,7 @@ def heard_session(info: kopf.ConnectionInfo, pulse: Pulse) -> kopf.AiohttpSessio
             return answer
 
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
+        connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=info.as_ssl_context()),
         headers=info.as_http_headers(),
         trust_env=info.trust_env,
         response_class=HeardResponse,

@@ -36,8 +36,10 @@ class BucketAdmin:
     NotImplementedByStore where the store lacks the part of S3 in question.
     """
 
-    def __init__(self, client: Any, bucket: str) -> None:
+    def __init__(self, client: Any, bucket: str, creator: Any = None) -> None:
+        """`creator` is a client that makes one attempt only."""
         self._client = client
+        self._creator = creator or client
         self.bucket = bucket
 
     @classmethod
@@ -47,7 +49,9 @@ class BucketAdmin:
         Raises NotVirtuallyAddressable for a bucket that the connection's addressing style cannot reach.
         """
         require_addressable(connection.endpoint, bucket, connection.addressing_style)
-        return cls(administration_client(connection, on_answer=on_answer), bucket)
+        # Whoever tries again after a lost answer is told that the bucket is taken, by nobody but itself.
+        creator = administration_client(connection, on_answer=on_answer, attempts=1)
+        return cls(administration_client(connection, on_answer=on_answer), bucket, creator)
 
     def exists(self) -> bool:
         """Whether the bucket exists. Raises AccessDenied when it does and is not ours to see."""
@@ -69,7 +73,7 @@ class BucketAdmin:
 
     def _create(self, configuration: Document) -> None:
         arguments = {"CreateBucketConfiguration": configuration} if configuration else {}
-        self._call("CreateBucket", self._client.create_bucket, **arguments)
+        self._call("CreateBucket", self._creator.create_bucket, **arguments)
 
     def delete(self) -> None:
         """Delete the bucket, which is empty but for the mark of its owner. Raises BucketNotEmpty."""

@@ -19,6 +19,8 @@ CONNECT_TIMEOUT_SECONDS: Final = 3.0
 READ_TIMEOUT_SECONDS: Final = 20.0
 _CODE: Final = re.compile(rb"<Code>([A-Za-z0-9]+)</Code>")
 _POOLS: Final = 16
+# To one host; more at the same time are made and thrown away.
+_CONNECTIONS: Final = 32
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class RawSender:
     def __init__(self, connection: StoreConnection, on_answer: AnswerListener | None = None) -> None:
         self._on_answer = unheard if on_answer is None else on_answer
         context = ssl.create_default_context(cadata=connection.ca_bundle) if connection.ca_bundle else None
-        self._pool = urllib3.PoolManager(num_pools=_POOLS, retries=False, ssl_context=context)
+        self._pool = urllib3.PoolManager(num_pools=_POOLS, maxsize=_CONNECTIONS, retries=False, ssl_context=context)
 
     def __call__(
         self, request: PresignedRequest, body: bytes = b"", headers: Mapping[str, str] | None = None

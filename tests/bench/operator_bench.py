@@ -1,17 +1,20 @@
 """`make bench-operator`: how long until all MediaBuckets are Ready, and what they cost at rest.
 
-A real API server, a real store, one operator, on the same cores. Applications use the store's key (iam.mode Shared):
-the embedded SeaweedFS takes longer for each IAM user the more there are, which would measure SeaweedFS.
+A real API server, a real store, one operator, on the same cores: what each of them used tells which was the limit.
+Applications use the store's key (iam.mode Shared): the embedded SeaweedFS takes longer for each IAM user the more there
+are, which would measure SeaweedFS.
 """
 
+import http.client
 import json
 import os
+import ssl
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "scripts")]
 
 import kube_assets  # noqa: E402
-from kube_cluster import KubeCluster  # noqa: E402
+from kube_cluster import ADMIN, KubeCluster  # noqa: E402
 from operator_process import (  # noqa: E402
     OPERATOR_ACCOUNT,
     OPERATOR_NAMESPACE,
@@ -34,73 +37,127 @@ from recording_proxy import RecordingProxy  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
+from mediabucket_cli.embedded.processes import Child  # noqa: E402
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS  # noqa: E402
 
 SIZES = (10, 100, 1000)
 RESULTS = ROOT / ".bench"
 RESYNC_SECONDS, REST_SECONDS = 60, 70
+# MALLOC_ARENA_MAX as in operator/Dockerfile.
+ENVIRONMENT = {"MEDIABUCKET_OPERATOR_WORKERS": "16", "MALLOC_ARENA_MAX": "2"}
 GOAL_PER_SECOND, GOAL_MEBIBYTES = 40, 250
-CREATIONS = 'controller_runtime_reconcile_total{controller="MediaBucket",result="success"}'
 
 
 @dataclass(frozen=True)
 class Row:
-    """One size: seconds until all were Ready, and what happened at rest, for each MediaBucket and minute."""
+    """One size: the cold start until all were Ready, and what happened at rest, for each MediaBucket and minute.
+
+    Seconds of processor time are those of the cold start, the start of the operator's process included.
+    """
 
     count: int
     ready_seconds: float
     per_second: float
     memory_mebibytes: float
-    cpu_seconds: float
+    operator_seconds: float
+    store_seconds: float
+    api_server_seconds: float
     writes_at_rest: int
     api_calls_at_rest: float
     store_calls_at_rest: float
 
 
+@dataclass(frozen=True)
+class Platform:
+    """All that runs. The store is reached directly, or through the proxy, which counts."""
+
+    kube: KubeCluster
+    store: SeaweedFS
+    operator: OperatorProcess
+    proxy: RecordingProxy
+
+    def processor_seconds(self) -> dict[str, float]:
+        """Of each part so far. The API server's are those of etcd and the controllers as well."""
+        parts: dict[str, list[Child | None]] = {
+            "operator": [self.operator.child],
+            "store": [self.store.child],
+            "api_server": list(self.kube.children.values()),
+        }
+        return {
+            part: sum(processor_seconds(child.process.pid) for child in children if child is not None)
+            for part, children in parts.items()
+        }
+
+    def point_store_at(self, endpoint: str) -> None:
+        connection = self.store.connection.model_copy(update={"endpoint": endpoint})
+        self.kube.apply(*store_documents("store", connection, iam={"mode": "Shared"}))
+
+
 def main() -> None:
     sizes = tuple(map(int, sys.argv[1:])) or SIZES
-    rows = [measured(size) for size in sizes]
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "operator.json").write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    rows: list[Row] = []
+    for size in sizes:
+        rows.append(measured(size))
+        # After each: the largest takes long, and may not end.
+        (RESULTS / "operator.json").write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+        plot(rows, RESULTS / "operator.png")
     show(rows)
-    plot(rows, RESULTS / "operator.png")
 
 
 def measured(count: int) -> Row:
-    with platform() as (kube, operator, proxy), operator:
+    with platform() as platform_, platform_.operator as operator:
+        kube = platform_.kube
         eventually(lambda: operator.health()[0] == 200)
         kube.kubectl("wait", "--for=condition=Ready", "ostore/store", "--timeout=60s")
         operator.stop()
         spec = {"resyncIntervalSeconds": RESYNC_SECONDS, "cors": {"allowedOrigins": ["https://app.example.com"]}}
         documents = [media_bucket(f"media-{number:04}", "crowd", "store", **spec) for number in range(count)]
         kube.apply(*documents)
-        # A cold start, with everything there already.
-        started = time.monotonic()
-        operator.start()
-        eventually(lambda: ready(kube) >= count, seconds=60 + count / 2, every=0.5)
-        seconds = time.monotonic() - started
-        cpu, memory = process(operator)
-        time.sleep(5)
-        lines = len(kube.audit_log.read_text().splitlines())
-        proxy.requests.clear()
-        time.sleep(REST_SECONDS)
-        api_calls = of_operator(kube, lines)
-        writes = sum(n for verb, n in api_calls.items() if verb not in ("get", "list", "watch"))
-        minutes = REST_SECONDS / 60
-        return Row(
-            count,
-            round(seconds, 1),
-            round(count / seconds, 1),
-            memory,
-            cpu,
-            writes + sum(proxy.writes().values()),
-            round(sum(api_calls.values()) / count / minutes, 1),
-            round(sum(proxy.requests.values()) / count / minutes, 1),
-        )
+        seconds, used = cold_start(platform_, count)
+        memory = peak_memory(operator)
+        writes, api_calls, store_calls = at_rest(platform_, count)
+    per_minute = count * REST_SECONDS / 60
+    return Row(
+        count=count,
+        ready_seconds=round(seconds, 1),
+        per_second=round(count / seconds, 1),
+        memory_mebibytes=memory,
+        operator_seconds=round(used["operator"], 1),
+        store_seconds=round(used["store"], 1),
+        api_server_seconds=round(used["api_server"], 1),
+        writes_at_rest=writes,
+        api_calls_at_rest=round(api_calls / per_minute, 1),
+        store_calls_at_rest=round(store_calls / per_minute, 1),
+    )
+
+
+def cold_start(platform_: Platform, count: int) -> tuple[float, Mapping[str, float]]:
+    """Everything is there already but the operator. Seconds until all are Ready, and of processor time by part."""
+    before, started = platform_.processor_seconds(), time.monotonic()
+    platform_.operator.start()
+    wait_until_ready(platform_.kube, count, platform_.store.connection.endpoint)
+    seconds = time.monotonic() - started
+    return seconds, {part: used - before[part] for part, used in platform_.processor_seconds().items()}
+
+
+def at_rest(platform_: Platform, count: int) -> tuple[int, int, int]:
+    """All writes, the operator's calls to the API server, and its calls to the store, while nothing happens."""
+    kube, proxy = platform_.kube, platform_.proxy
+    # Only now: a proxy in the way of a cold start would use the processor that is measured.
+    platform_.point_store_at(proxy.endpoint)
+    wait_until_ready(kube, count, proxy.endpoint)
+    time.sleep(5)
+    lines = len(kube.audit_log.read_text().splitlines())
+    proxy.requests.clear()
+    time.sleep(REST_SECONDS)
+    api_calls = of_operator(kube, lines)
+    writes = sum(calls for verb, calls in api_calls.items() if verb not in ("get", "list", "watch"))
+    return writes + sum(proxy.writes().values()), sum(api_calls.values()), sum(proxy.requests.values())
 
 
 @contextmanager
-def platform() -> Iterator[tuple[KubeCluster, OperatorProcess, RecordingProxy]]:
+def platform() -> Iterator[Platform]:
     with tempfile.TemporaryDirectory(prefix="mediabucket-bench-") as name:
         directory = Path(name)
         kube = KubeCluster.start(directory / "kube", kube_assets.find_or_build(), (OPERATOR_ACCOUNT,))
@@ -111,11 +168,11 @@ def platform() -> Iterator[tuple[KubeCluster, OperatorProcess, RecordingProxy]]:
             ):
                 for file in sorted((ROOT / "crds").glob("*.yaml")):
                     kube.kubectl("apply", "--server-side", "-f", str(file))
-                through = store.connection.model_copy(update={"endpoint": proxy.endpoint})
                 kube.apply(everything_allowed(), namespace(OPERATOR_NAMESPACE), namespace("crowd"))
-                kube.apply(*store_documents("store", through, iam={"mode": "Shared"}))
-                operator = OperatorProcess(kube, directory / "operator", {"MEDIABUCKET_OPERATOR_WORKERS": "16"})
-                yield kube, operator, proxy
+                operator = OperatorProcess(kube, directory / "operator", ENVIRONMENT)
+                made = Platform(kube, store, operator, proxy)
+                made.point_store_at(store.connection.endpoint)
+                yield made
         finally:
             kube.stop()
 
@@ -132,20 +189,41 @@ def everything_allowed() -> dict[str, Any]:
     }
 
 
-def ready(kube: KubeCluster) -> int:
-    """Without the documents: looking must not cost more than what is looked at."""
-    path = '{range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}'
-    return kube.kubectl("get", "mb", "-n", "crowd", "-o", f"jsonpath={path}").count("True")
+def wait_until_ready(kube: KubeCluster, count: int, endpoint: str) -> None:
+    """Until all are Ready at this endpoint. One is asked for at a time, over one connection: looking must not cost more
+    than what is looked at.
+    """
+    deadline = time.monotonic() + 120 + count
+    context = ssl._create_unverified_context()  # its own machine
+    with closing(
+        http.client.HTTPSConnection("127.0.0.1", kube.ports["api"], timeout=60, context=context)
+    ) as connection:
+        for number in range(count):
+            while not is_ready(kube, connection, f"media-{number:04}", endpoint):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{number} of {count} were Ready in time")
+                time.sleep(0.2)
 
 
-def process(operator: OperatorProcess) -> tuple[float, float]:
-    """Seconds of processor time, and MiB of memory."""
+def is_ready(kube: KubeCluster, connection: http.client.HTTPSConnection, name: str, endpoint: str) -> bool:
+    path = f"/apis/mediabucket.dev/v1alpha1/namespaces/crowd/mediabuckets/{name}"
+    connection.request("GET", path, headers={"Authorization": f"Bearer {kube.tokens[ADMIN]}"})
+    status = json.loads(connection.getresponse().read()).get("status", {})
+    ready = any(found["type"] == "Ready" and found["status"] == "True" for found in status.get("conditions", []))
+    return ready and status.get("endpoint") == endpoint
+
+
+def processor_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_memory(operator: OperatorProcess) -> float:
+    """MiB, the most there ever were."""
     assert operator.child is not None
-    place = Path("/proc") / str(operator.child.process.pid)
-    fields = (place / "stat").read_text().rpartition(")")[2].split()
-    cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    resident = next(line for line in (place / "status").read_text().splitlines() if line.startswith("VmRSS"))
-    return round(cpu, 1), round(int(resident.split()[1]) / 1024)
+    lines = Path(f"/proc/{operator.child.process.pid}/status").read_text().splitlines()
+    resident = next(line for line in lines if line.startswith("VmHWM"))
+    return round(int(resident.split()[1]) / 1024)
 
 
 def of_operator(kube: KubeCluster, after_line: int) -> Counter[str]:
@@ -163,7 +241,9 @@ def show(rows: list[Row]) -> None:
         "Ready after s",
         "per s",
         "MiB",
-        "CPU s",
+        "operator CPU s",
+        "store CPU s",
+        "API server CPU s",
         "writes",
         "API reads each",
         "store reads each",
@@ -187,12 +267,15 @@ def plot(rows: list[Row], path: Path) -> None:
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.5))
     counts = [row.count for row in rows]
     left.plot(counts, [row.ready_seconds for row in rows], "o-", label="until all are Ready")
-    left.plot(counts, [row.cpu_seconds for row in rows], "s--", label="processor time")
+    left.plot(counts, [row.operator_seconds for row in rows], "s--", label="processor time of the operator")
+    left.plot(counts, [row.store_seconds for row in rows], "^--", label="of SeaweedFS")
+    left.plot(counts, [row.api_server_seconds for row in rows], "v--", label="of the API server and etcd")
     left.set(xlabel="MediaBuckets", ylabel="seconds")
     left.legend()
-    right.plot(counts, [row.memory_mebibytes for row in rows], "o-")
+    memory = [row.memory_mebibytes for row in rows]
+    right.plot(counts, memory, "o-")
     right.axhline(GOAL_MEBIBYTES, linestyle=":", color="grey")
-    right.set(xlabel="MediaBuckets", ylabel="MiB", ylim=(0, GOAL_MEBIBYTES * 1.1))
+    right.set(xlabel="MediaBuckets", ylabel="MiB, peak", ylim=(0, 1.1 * max(GOAL_MEBIBYTES, *memory)))
     figure.tight_layout()
     figure.savefig(path, dpi=120)
 

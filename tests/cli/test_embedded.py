@@ -117,12 +117,12 @@ def test_root_may_keep_the_programs_where_nobody_else_may_look(tmp_path: Path, m
     """A clone below /root: PostgreSQL does not run as root, and looks for its own programs."""
     private = tmp_path / "home"
     private.mkdir(mode=0o700)
-    program = embedded_postgres._program("postgres")
+    program = embedded_postgres.postgres_program("postgres")
     site = program.parents[3]
     for package in site.glob("embedded_postgres*"):
         shutil.copytree(package, private / package.name, symlinks=True)
     copies = private / program.parent.relative_to(site)
-    monkeypatch.setattr(embedded_postgres, "_program", lambda name: copies / name)
+    monkeypatch.setattr(embedded_postgres, "postgres_program", lambda name: copies / name)
     with Postgres.start(private) as server:
         assert server.create_database("inside").endswith("/inside")
         [process] = {line for line in status_of(server.child.process.pid) if line.startswith("CapEff:")}

@@ -71,7 +71,7 @@ def tell_the_whole_story(platform: Platform) -> None:
     eventually(lambda: kube.find("deployment", "media-media", "team") is None, seconds=90)
     platform.wait("media", "team")
     kube.kubectl("annotate", "ostore/store", "mediabucket.dev/probe=now")
-    eventually(lambda: "mediabucket.dev/probe" not in kube.get("ostore", "store")["metadata"]["annotations"])
+    eventually(lambda: "mediabucket.dev/probe" not in kube.get("ostore", "store")["metadata"].get("annotations", {}))
     kube.kubectl("delete", "mb/media", "-n", "team", "--timeout=30s")
 
 

@@ -90,7 +90,9 @@ def test_a_probe_on_request(platform: Platform, team: str) -> None:
     eventually(lambda: probed_at() == before, seconds=2)
     platform.kube.kubectl("annotate", "ostore", name, "mediabucket.dev/probe=now")
     eventually(lambda: probed_at() != before, seconds=15)
-    eventually(lambda: "mediabucket.dev/probe" not in platform.kube.get("ostore", name)["metadata"]["annotations"])
+    eventually(
+        lambda: "mediabucket.dev/probe" not in platform.kube.get("ostore", name)["metadata"].get("annotations", {})
+    )
     # And at its next visit the path of an upload is walked again.
     platform.kube.kubectl("annotate", "mb/media", "-n", team, "example.com/look=1")
     eventually(

@@ -7,6 +7,7 @@ import kopf
 import pytest
 
 from mediabucket_operator import handlers
+from mediabucket_operator.handled import Handled
 from mediabucket_operator.handlers import KOPF_PREFIX, configure
 
 
@@ -22,17 +23,38 @@ def attributes(settings: kopf.OperatorSettings) -> set[str]:
 def test_no_setting_is_misspelt() -> None:
     settings = kopf.OperatorSettings()
     before = attributes(settings)
-    configure(settings)
+    configure(settings, Handled())
     assert attributes(settings) == before
 
 
-def test_annotations_of_ours_are_seen_by_kopf() -> None:
-    """kopf ignores changes under the prefix of its own storages."""
-    settings = kopf.OperatorSettings()
-    configure(settings)
-    body: Any = {"metadata": {"annotations": {"mediabucket.dev/probe": "now", f"{KOPF_PREFIX}/last-handled": "x"}}}
-    essence = settings.persistence.diffbase_storage.build(body=kopf.Body(body))
-    assert essence["metadata"]["annotations"] == {"mediabucket.dev/probe": "now"}
+def manifest(annotations: dict[str, str] | None = None, **changed: Any) -> kopf.Body:
+    metadata = {"uid": "1", "resourceVersion": "1", "annotations": annotations or {}}
+    return kopf.Body({"metadata": metadata, "spec": {"storeRef": {"name": "store"}}, **changed})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_seen"),
+    [
+        (manifest({"mediabucket.dev/probe": "now"}), True),
+        (manifest(spec={"storeRef": {"name": "other"}}), True),
+        (manifest({f"{KOPF_PREFIX}/touch-dummy": "x"}), False),
+        (manifest({"kubectl.kubernetes.io/last-applied-configuration": "{}"}), False),
+        (manifest(status={"endpoint": "http://store"}), False),
+    ],
+)
+def test_what_people_change_is_seen_and_nothing_else(changed: kopf.Body, *, is_seen: bool) -> None:
+    handled = Handled()
+    assert (handled.build(body=changed) != handled.build(body=manifest())) == is_seen
+
+
+def test_what_was_handled_is_known_until_the_object_is_gone_and_nothing_is_written_for_it() -> None:
+    handled, body, patch = Handled(), manifest(), kopf.Patch()
+    assert handled.fetch(body=body) is None
+    handled.store(body=body, patch=patch, essence=handled.build(body=body))
+    assert handled.fetch(body=body) == handled.build(body=body)
+    assert not patch
+    handled.forget(body)
+    assert handled.fetch(body=body) is None
 
 
 def test_deletion_never_gives_up() -> None:

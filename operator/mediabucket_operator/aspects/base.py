@@ -57,6 +57,8 @@ class Aspect(ABC, Generic[Document]):
     only_adds: ClassVar[bool] = False
     # What a probe calls the part of the store that this is about.
     capability: ClassVar[str | None] = None
+    # What a bucket has that was just made, where every store begins with the same; None: it has to be looked at.
+    of_new_bucket: ClassVar[Any] = None
 
     @abstractmethod
     def read(self, admin: BucketAdmin) -> Document:
@@ -117,12 +119,15 @@ def keyed(entries: Iterable[tuple[str, Any]]) -> Entries:
     return found
 
 
-def run(aspect: Aspect[Any], admin: BucketAdmin, context: Context, *, write: bool) -> Result:
-    """Carry out one aspect. No failure of the store leaves it: what went wrong becomes the verdict."""
+def run(aspect: Aspect[Any], admin: BucketAdmin, context: Context, *, write: bool, is_new: bool = False) -> Result:
+    """Carry out one aspect. No failure of the store leaves it: what went wrong becomes the verdict.
+
+    `is_new`: this very pass has made the bucket.
+    """
     probed = context.capabilities.get(aspect.capability or "")
     if probed is not None and probed.verdict == CapabilityVerdict.UNSUPPORTED:
         return _not_implemented(aspect, admin, context)
-    result = _carried_out(aspect, admin, context, write=write)
+    result = _carried_out(aspect, admin, context, write=write, is_new=is_new)
     ignored = probed is not None and probed.verdict == CapabilityVerdict.IGNORED
     return _without_effect(aspect, result, context) if ignored and result.settled else result
 
@@ -140,11 +145,11 @@ def _without_effect(aspect: Aspect[Any], result: Result, context: Context) -> Re
     return replace(result, verdict=Verdict.false(NOT_ENFORCED, told))
 
 
-def _carried_out(aspect: Aspect[Any], admin: BucketAdmin, context: Context, *, write: bool) -> Result:
+def _carried_out(aspect: Aspect[Any], admin: BucketAdmin, context: Context, *, write: bool, is_new: bool) -> Result:
     if aspect.only_adds and not aspect.desired(context):
         return Result((), aspect.synced(context), settled=True)
     try:
-        document = aspect.read(admin)
+        document = _document(aspect, admin, context, is_new=is_new)
     except NotImplementedByStore:
         return _not_implemented(aspect, admin, context)
     except S3Error as error:
@@ -161,6 +166,14 @@ def _carried_out(aspect: Aspect[Any], admin: BucketAdmin, context: Context, *, w
         return replace(_not_implemented(aspect, admin, context), changes=found)
     except S3Error as error:
         return replace(_failed(aspect, error), changes=found)
+
+
+def _document(aspect: Aspect[Document], admin: BucketAdmin, context: Context, *, is_new: bool) -> Document:
+    # Where nothing will be written, only reading tells whether the store has this side at all.
+    if is_new and aspect.of_new_bucket is not None and aspect.desired(context):
+        known: Document = aspect.of_new_bucket
+        return known
+    return aspect.read(admin)
 
 
 def _differences(aspect: Aspect[Document], document: Document, context: Context) -> tuple[Change, ...]:

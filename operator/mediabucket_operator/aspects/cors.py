@@ -28,6 +28,7 @@ class CorsAspect(Aspect[Rules]):
     name = "cors"
     condition = ConditionType.CORS_SYNCED
     capability = CapabilityName.CORS_PREFLIGHT
+    of_new_bucket = ()
     consequence = "browsers can upload only if the store is set up elsewhere to allow these origins"
 
     def read(self, admin: BucketAdmin) -> Rules:
