@@ -20,6 +20,9 @@ from mediabucket_s3.admin import BucketAdmin, Document
 from mediabucket_s3.errors import BucketMissing, BucketNotEmpty, BucketTaken, IdentityMissing, StoreUnavailable
 from mediabucket_s3.identities import AccessKeyInfo, IdentityAdmin, NewAccessKey
 
+# What every key that the store issues begins with.
+ISSUED_SECRET = "canary-of-an-issued-key"
+
 Result = TypeVar("Result")
 
 
@@ -281,7 +284,7 @@ class MemoryIdentities(IdentityAdmin):
             number = next(self._store.numbers)
             assert len(self._user(user).keys) < 2, "AWS allows two keys a user"
             self._user(user).keys.append(f"AKIA{number:04}")
-            return NewAccessKey(f"AKIA{number:04}", SecretStr(f"secret-{number}"))
+            return NewAccessKey(f"AKIA{number:04}", SecretStr(f"{ISSUED_SECRET}-{number}"))
 
         return self._write("create access key", act)
 
