@@ -27,7 +27,8 @@ FOREIGN_KEY = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
 def claims(**changes: Any) -> dict[str, Any]:
     """The claims of a good token; None removes one."""
     now = int(time.time())
-    good = {"sub": "alice", "exp": now + 600, "iat": now, "iss": ISSUER, "aud": AUDIENCE}
+    # Those made when tests are collected must not expire before they run.
+    good = {"sub": "alice", "exp": now + 86_400, "iat": now, "iss": ISSUER, "aud": AUDIENCE}
     return {name: value for name, value in (good | changes).items() if value is not None}
 
 

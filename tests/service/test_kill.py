@@ -16,7 +16,7 @@ PICTURE = File(b"a picture" * 100)
 SUPPORT = Path(__file__).parents[1] / "support"
 # The steps of a confirm by a streamed hash on a store that was found not to hash copies in this very confirm.
 STEPS = [
-    "lease", "head", "copy", "head", "delete", "stream", "copy", "complete", "delete", "delete", "answer",
+    "lease", "head", "copy", "head", "delete", "stream", "copy", "complete", "delete", "answer",
 ]  # fmt: skip
 # On a store that ignores the condition of a copy: what is hashed and published is a copy that nobody else can change.
 UNPINNED = {"CopySourceIfMatch": "Ignored"}

@@ -59,6 +59,8 @@ class ChecksumReader:
         # Else learned from the first copy: a store that did not hash one will not hash the next.
         self._store_hashes_copies = store_hashes_copies
         self._store_pins_copies = store_pins_copies
+        # What tries that are under way may have set aside.
+        self._own_keys: set[str] = set()
 
     async def read(self, file: MediaFile, head: ObjectHead) -> HashedObject:
         """The SHA-256 of what `head` saw, or of a copy of what is there now.
@@ -76,14 +78,18 @@ class ChecksumReader:
 
     async def discard_own(self, file: MediaFile) -> None:
         """Remove what a try has set aside, whatever became of it. Raises S3Error."""
-        if not self._store_pins_copies:
-            await self._objects.delete(_own_key(file))
+        if (own := _own_key(file)) in self._own_keys:
+            self._own_keys.remove(own)
+            await self._objects.delete(own)
 
     async def _pins_copies(self, file: MediaFile) -> bool:
         if self._store_pins_copies is None:
+            own = _own_key(file)
+            self._own_keys.add(own)
             try:
-                await self._objects.copy(pending_key(file.media_id), _own_key(file), if_match=_ETAG_OF_NOTHING)
+                await self._objects.copy(pending_key(file.media_id), own, if_match=_ETAG_OF_NOTHING)
             except PreconditionFailed:
+                self._own_keys.remove(own)
                 self._store_pins_copies = True
             else:
                 self._store_pins_copies = False
@@ -92,6 +98,7 @@ class ChecksumReader:
 
     async def _set_aside(self, file: MediaFile, head: ObjectHead) -> HashedObject:
         own = _own_key(file)
+        self._own_keys.add(own)
         hashed = await self._hashed_copy(head, own, if_match=None)
         if hashed is None:
             await self._objects.copy(head.key, own, if_match=None, size=head.size)

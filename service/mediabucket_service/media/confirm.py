@@ -106,6 +106,16 @@ class Confirmation:
 
     async def _settle(self, file: MediaFile) -> MediaFile:
         try:
+            return await self._published(file)
+        except _Mismatch as mismatch:
+            return await self._refuse(file, mismatch)
+        except BaseException as error:
+            self._metrics.not_confirmed(file.media_type, failure_reason(error))
+            await asyncio.shield(self._repository.release_lease(file))
+            raise
+
+    async def _published(self, file: MediaFile) -> MediaFile:
+        try:
             for _ in range(_MAX_TRIES):
                 try:
                     await self._multipart.assemble(file)
@@ -113,13 +123,8 @@ class Confirmation:
                 except PreconditionFailed:
                     logger.info("media %s was uploaded again while it was being confirmed", file.media_id)
             raise ConfirmInProgress("the bytes keep changing; finish uploading, then confirm", retry_after=1)
-        except _Mismatch as mismatch:
-            return await self._refuse(file, mismatch)
-        except BaseException as error:
-            self._metrics.not_confirmed(file.media_type, failure_reason(error))
-            await asyncio.shield(self._repository.release_lease(file))
-            raise
         finally:
+            # Under the lease: without it this try would be stopped, and its caller not told what went wrong.
             await self._discard_own(file)
 
     async def _publish(self, file: MediaFile) -> MediaFile:
