@@ -83,7 +83,7 @@ def platform(
 ) -> Iterator[Platform]:
     """A cluster of its own, because its parts are restarted; the operator reaches the store through `weak_store`."""
     through = seaweedfs.connection.model_copy(update={"endpoint": f"http://127.0.0.1:{weak_store.port}"})
-    with cluster_with_chart(tmp_path_factory.mktemp("kube"), assets) as cluster:
+    with cluster_with_chart(tmp_path_factory.mktemp("kube"), assets, may_be_forbidden=True) as cluster:
         cluster.apply(*store_documents("store", through))
         with OperatorProcess(cluster, tmp_path_factory.mktemp("operator")) as operator:
             eventually(lambda: condition(cluster.get("ostore", "store"), "Ready").get("status") == "True")

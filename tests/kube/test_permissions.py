@@ -48,7 +48,7 @@ HTTP_ROUTE = {
 def platform(assets: Path, seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """An API server of its own: its audit log has nothing but this story."""
     gateway = {"MEDIABUCKET_OPERATOR_GATEWAY": "gateways/public"}
-    with cluster_with_chart(tmp_path_factory.mktemp("permissions"), assets, permissions_change=True) as cluster:
+    with cluster_with_chart(tmp_path_factory.mktemp("permissions"), assets, may_be_forbidden=True) as cluster:
         cluster.apply(HTTP_ROUTE)
         with OperatorProcess(cluster, tmp_path_factory.mktemp("operator"), gateway) as operator:
             yield Platform(cluster, seaweedfs, operator)

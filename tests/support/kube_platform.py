@@ -72,15 +72,16 @@ def helm(kube: KubeCluster, *arguments: str) -> str:
 
 
 @contextlib.contextmanager
-def cluster_with_chart(directory: Path, assets: Path, *, permissions_change: bool = False) -> Iterator[KubeCluster]:
+def cluster_with_chart(directory: Path, assets: Path, *, may_be_forbidden: bool = False) -> Iterator[KubeCluster]:
     """An API server with what the chart makes: kinds, permissions, the operator's account. At its end, nothing may
-    have been forbidden to that account, unless the test changes the permissions.
+    have been forbidden to that account, unless the test changes its roles, or restarts the API server, which forbids
+    everything until it has read them.
     """
     cluster = KubeCluster.start(directory, assets, (OPERATOR_ACCOUNT,))
     try:
         helm(cluster, "install", "mediabucket", str(CHART), "-n", OPERATOR_NAMESPACE, "--create-namespace")
         yield cluster
         told_secrets.keep_what_is_readable(cluster)
-        assert permissions_change or forbidden_calls(cluster) == []
+        assert may_be_forbidden or forbidden_calls(cluster) == []
     finally:
         cluster.stop()
