@@ -70,7 +70,7 @@ def _print(console: Console, store: str, capabilities: tuple[Capability, ...]) -
         table.add_column(heading, no_wrap=heading != "EVIDENCE", overflow="fold")
     for capability in capabilities:
         verdict = Text(capability.verdict, style=_STYLES[capability.verdict])
-        table.add_row(capability.name, verdict, capability.evidence)
+        table.add_row(capability.name, verdict, capability.evidence or "")
     console.print(table)
     console.print(Text("\nWhat follows", style="bold"))
     for sentence in consequences(capabilities):

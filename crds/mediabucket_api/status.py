@@ -75,8 +75,8 @@ class Capability(ApiModel):
     """What was tried."""
     verdict: CapabilityVerdict
     """Enforced: the store does it. Ignored: it accepts the request and does nothing. Unsupported: it refuses."""
-    evidence: Annotated[str, StringConstraints(max_length=1024)] = ""
-    """What the store answered."""
+    evidence: Annotated[str, StringConstraints(max_length=1024)] | None = None
+    """What the store answered; in the status of the ObjectStore only."""
     probed_at: datetime
     """When it was tried."""
 

@@ -89,7 +89,7 @@ class Provisioning:
         except Refused as refusal:
             self._verdicts[ConditionType.CREDENTIALS_READY] = Verdict.false("Forbidden", str(refusal))
         self._status["capabilities"] = tuple(
-            capability.model_copy(update={"evidence": ""}) for capability in self._access.resource.status.capabilities
+            capability.model_copy(update={"evidence": None}) for capability in self._access.resource.status.capabilities
         )
         return Provisioned(self._verdicts, self._status, tuple(self._notes))
 
