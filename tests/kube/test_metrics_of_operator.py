@@ -79,7 +79,7 @@ def test_what_is_told_is_known_to_dashboards_and_holds_no_secret(platform: Platf
     platform.wait("avatars", team)
     found = eventually_told(address(platform), lambda found: is_ready(found, team))
     for controller in ("MediaBucket", "ObjectStore"):
-        assert found.of("controller_runtime_max_concurrent_reconciles", controller=controller) == 8
+        assert found.of("controller_runtime_max_concurrent_reconciles", controller=controller) == 16
         assert found.of("controller_runtime_active_workers", controller=controller) <= 8
         assert found.of("workqueue_depth", name=controller) >= 0
     assert found.labels("mediabucket_operator_watch_silence_seconds", "path") >= WATCHED

@@ -64,7 +64,8 @@ class Crowd:
             policy = self.living[name]["spec"]["deletionPolicy"]
             if policy == "Retain" and name not in owned:
                 continue
-            if policy == "Destroy" and not self._upload_to(name):
+            # What lies in a bucket that is made and not yet marked makes it somebody else's, who was faster.
+            if policy == "Destroy" and name in owned and not self._upload_to(name):
                 continue
             if policy == "Retain":
                 self.retained.add(self.bucket(name))
