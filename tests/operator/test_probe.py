@@ -88,7 +88,7 @@ def test_evidence_says_what_the_store_answered_and_no_secret(seaweedfs: SeaweedF
     told = {capability.name: capability.evidence for capability in probed(seaweedfs.connection, bucket)}
     assert told["SignedChecksum"] == "PUT as signed: 200; other bytes: 400 BadDigest"
     assert told["IfNoneMatch"] == "PUT as signed: 200; a second PUT: 412 PreconditionFailed"
-    everything = " ".join(told.values())
+    everything = " ".join(filter(None, told.values()))
     assert seaweedfs.connection.secret_access_key.get_secret_value() not in everything
     assert "X-Amz" not in everything
 
