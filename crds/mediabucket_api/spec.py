@@ -46,6 +46,8 @@ DEFAULT_MIME_TYPES = (
 )
 # One PUT carries at most 5 GiB: https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html
 MAX_SINGLE_PUT_BYTES = 5 * 1024**3
+# What S3 is known to hold in one object: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+MAX_OBJECT_BYTES = 5 * 1024**4
 MIN_PART_BYTES = 5 * 1024**2
 
 
@@ -155,8 +157,8 @@ class Uploads(ApiModel):
         ),
     )
 
-    max_bytes: Annotated[int, Field(ge=1, le=MAX_SINGLE_PUT_BYTES)] = 104_857_600
-    """Largest file accepted, in bytes. The size is signed into the upload URL."""
+    max_bytes: Annotated[int, Field(ge=1, le=MAX_OBJECT_BYTES)] = 104_857_600
+    """Largest file accepted, in bytes; above 5 GiB in parts only. The size is signed into the upload URL."""
     allowed_mime_types: Annotated[tuple[MimeType, ...], Field(min_length=1, max_length=64), ListType("set")] = (
         DEFAULT_MIME_TYPES
     )

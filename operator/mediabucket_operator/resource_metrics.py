@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -39,7 +39,7 @@ class ResourceStates(Collector):
     def note(self, kind: str, manifest: Manifest) -> None:
         """Tell of this resource as it is now."""
         metadata = manifest["metadata"]
-        state = _state_of(kind, manifest.get("status") or {})
+        state = _state_of(kind, _mapping(manifest.get("status")))
         with self._lock:
             self._states[kind, metadata.get("namespace") or "", metadata["name"]] = state
 
@@ -99,9 +99,10 @@ def _ages(states: Mapping[_Name, _State], now: float) -> GaugeMetricFamily:
 
 
 def _state_of(kind: str, status: Mapping[str, Any]) -> _State:
+    """Of a status that an older or a newer version may have written: what is not understood is not told."""
     # A MediaBucket only repeats what its store can do.
     capabilities = status.get("capabilities") if kind == OBJECT_STORE_KIND else ()
-    credentials = status.get("credentials") or {}
+    credentials = _mapping(status.get("credentials"))
     return _State(
         conditions=dict(_pairs(status.get("conditions"), "type", "status")),
         capabilities=dict(_pairs(capabilities, "name", "verdict")),
@@ -110,13 +111,17 @@ def _state_of(kind: str, status: Mapping[str, Any]) -> _State:
 
 
 def _pairs(entries: Any, name: str, value: str) -> Iterator[tuple[str, str]]:
-    for entry in entries or ():
-        yield str(entry[name]), str(entry[value])
+    for entry in map(_mapping, entries if isinstance(entries, Sequence) else ()):
+        if name in entry and value in entry:
+            yield str(entry[name]), str(entry[value])
 
 
-def _seconds(text: str | None) -> float | None:
-    """Another program's status may say anything."""
+def _mapping(found: Any) -> Mapping[str, Any]:
+    return found if isinstance(found, Mapping) else {}
+
+
+def _seconds(text: Any) -> float | None:
     try:
-        return datetime.fromisoformat(text).timestamp() if text else None
+        return datetime.fromisoformat(text).timestamp() if isinstance(text, str) else None
     except ValueError:
         return None

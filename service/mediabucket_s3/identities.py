@@ -194,6 +194,7 @@ LIST_PARTS = ("s3:ListMultipartUploadParts", "s3:ListParts")
 LIST_UPLOADS = ("s3:ListBucketMultipartUploads", "s3:List*")
 
 # The second for versions: what is erased leaves none behind.
+ABORT = "s3:AbortMultipartUpload"
 DELETE = ("s3:DeleteObject", "s3:DeleteObjectVersion")
 
 
@@ -225,8 +226,9 @@ def bucket_access_policy(bucket: str, list_parts: str = LIST_PARTS[0], list_uplo
     return {
         "Version": "2012-10-17",
         "Statement": [
-            _allow("Signing", ["s3:PutObject", "s3:AbortMultipartUpload", list_parts], [pending]),
-            _allow("Finishing", ["s3:GetObject", "s3:PutObject", *DELETE], [pending, uploads]),
+            _allow("Signing", ["s3:PutObject", ABORT, list_parts], [pending]),
+            # Above 5 GiB a copy is a multipart upload of its own: one that failed has to be aborted.
+            _allow("Finishing", ["s3:GetObject", "s3:PutObject", ABORT, *DELETE], [pending, uploads]),
             _allow("Listing", ["s3:ListBucket", "s3:ListBucketVersions", list_uploads], [arn]),
         ],
     }

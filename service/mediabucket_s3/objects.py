@@ -12,8 +12,9 @@ from typing import Any, Final, Self
 
 from mediabucket_api.connection import StoreConnection
 from mediabucket_s3.addressing import require_addressable
-from mediabucket_s3.calls import CallWatcher, copy_seconds, unwatched
+from mediabucket_s3.calls import CallWatcher, unwatched
 from mediabucket_s3.connect import object_client
+from mediabucket_s3.copies import LARGEST_COPY, Copy, copy_at_once, copy_in_parts
 from mediabucket_s3.errors import (
     AccessDenied,
     NotImplementedByStore,
@@ -26,8 +27,6 @@ STREAM_CHUNK_BYTES: Final = 1024**2
 CHUNK_SECONDS: Final = 30.0
 # A signed URL lives for minutes from when its maker believes it to be; a Date header is exact to the second.
 MOST_SKEW_SECONDS: Final = 60.0
-# https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-LARGEST_COPY: Final = 5 * 1024**3
 _SHA256_BYTES: Final = 32
 
 
@@ -86,21 +85,27 @@ class BucketObjects:
     Every method raises S3Error: BucketMissing, AccessDenied, StoreUnavailable and Throttled always may occur.
     """
 
-    def __init__(self, client: Any, bucket: str) -> None:
+    def __init__(self, client: Any, bucket: str, largest_copy: int = LARGEST_COPY) -> None:
         self._client = client
         self.bucket = bucket
+        self._largest_copy = largest_copy
 
     @classmethod
     @asynccontextmanager
     async def connect(
-        cls, connection: StoreConnection, bucket: str, watch: CallWatcher = unwatched
+        cls,
+        connection: StoreConnection,
+        bucket: str,
+        watch: CallWatcher = unwatched,
+        *,
+        largest_copy: int = LARGEST_COPY,
     ) -> AsyncIterator[Self]:
-        """Every call happens inside `watch`.
+        """Every call happens inside `watch`. What has more than `largest_copy` bytes is copied in parts.
 
         Raises NotVirtuallyAddressable for a bucket that the connection's addressing style cannot reach."""
         require_addressable(connection.endpoint, bucket, connection.addressing_style)
         async with object_client(connection, watch=watch) as client:
-            yield cls(client, bucket)
+            yield cls(client, bucket, largest_copy)
 
     async def check(self) -> None:
         """Raise S3Error unless the bucket answers, by a clock that agrees with ours: the cheapest call there is."""
@@ -137,31 +142,24 @@ class BucketObjects:
         compute_sha256: bool = False,
         size: int = LARGEST_COPY,
     ) -> str:
-        """Copy inside the bucket, at most 5 GiB, and return the copy's ETag.
+        """Copy inside the bucket, in parts above what one call takes, and return the copy's ETag.
 
-        Without `content_type` the copy keeps all metadata; with it the copy has this and `content_disposition` only.
-        `size`, if it is known, bounds the time. `if_match` None: whatever the source is by then.
-        `compute_sha256` asks the store to compute the copy's checksum: whether it did is for `head` to tell.
+        Without `content_type` a copy in one call keeps all metadata, and one in parts none; with it the copy has this
+        and `content_disposition` only. `size`: the source's, in bytes; it bounds the time. `if_match` None: whatever
+        the source is by then. `compute_sha256` asks the store to compute the checksum of a copy in one call: whether
+        it did is for `head` to tell.
         Raises PreconditionFailed when the source's ETag is not `if_match`, ObjectMissing when it is gone.
         """
-        arguments: dict[str, Any] = _replaced_metadata(content_type, content_disposition)
-        if compute_sha256:
-            arguments["ChecksumAlgorithm"] = "SHA256"
-        if if_match is not None:
-            arguments["CopySourceIfMatch"] = _quoted(if_match)
-        with translated_s3_errors("CopyObject", source):
-            async with asyncio.timeout(copy_seconds(size)):
-                answer = await self._client.copy_object(
-                    Bucket=self.bucket,
-                    Key=destination,
-                    CopySource={"Bucket": self.bucket, "Key": source},
-                    **arguments,
-                )
-        # A copy sends its status before it is done: only the ETag says that it ended well.
-        etag = answer.get("CopyObjectResult", {}).get("ETag")
-        if not etag:
-            raise StoreUnavailable("CopyObject", "NoResult", 200, "the store did not say that it copied", source)
-        return _unquoted(etag)
+        metadata = _copied_metadata(content_type, content_disposition)
+        copy = Copy(source, destination, if_match, size, metadata)
+        if self.copies_in_parts(size):
+            return await copy_in_parts(self._client, self.bucket, copy, self._largest_copy)
+        checksum = {"ChecksumAlgorithm": "SHA256"} if compute_sha256 else {}
+        return await copy_at_once(self._client, self.bucket, copy, **checksum)
+
+    def copies_in_parts(self, size: int) -> bool:
+        """Whether an object of this many bytes is too large to be copied in one call."""
+        return size > self._largest_copy
 
     async def stream(self, key: str, *, if_match: str) -> AsyncGenerator[bytes, None]:
         """The object's bytes in chunks of at most 1 MiB, all of the state that `if_match` names.
@@ -352,13 +350,13 @@ class BucketObjects:
             yield page
 
 
-def _replaced_metadata(content_type: str | None, content_disposition: str | None) -> dict[str, str]:
+def _copied_metadata(content_type: str | None, content_disposition: str | None) -> dict[str, str]:
     if content_type is None:
         if content_disposition is not None:
             raise ValueError("a copy that changes content_disposition must name its content_type too")
         return {}
-    replaced = {"MetadataDirective": "REPLACE", "ContentType": content_type}
-    return replaced | ({"ContentDisposition": content_disposition} if content_disposition is not None else {})
+    disposition = {"ContentDisposition": content_disposition} if content_disposition is not None else {}
+    return {"ContentType": content_type, **disposition}
 
 
 def _whole_sha256(answer: dict[str, Any]) -> bytes | None:

@@ -163,7 +163,12 @@ async def open_storage(
         yield Storage(
             database=await stack.enter_async_context(database),
             objects=await stack.enter_async_context(
-                BucketObjects.connect(connection.store, connection.bucket, watch=partial(_watched, metrics.store))
+                BucketObjects.connect(
+                    connection.store,
+                    connection.bucket,
+                    watch=partial(_watched, metrics.store),
+                    largest_copy=settings.largest_copy_bytes,
+                )
             ),
             documents=documents,
         )

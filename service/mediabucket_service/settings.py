@@ -5,6 +5,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from mediabucket_api.spec import MIN_PART_BYTES
+from mediabucket_s3.copies import LARGEST_COPY
 from mediabucket_service.logs import LogFormat, LogLevel
 
 MIN_EVENTS_SECRET_BYTES = 16
@@ -36,6 +38,8 @@ class Settings(BaseSettings):
     erasure_answer_seconds: Annotated[float, Field(gt=0, le=600)] = 20
     # How long a request waits for a confirm, its own or another's, before it is told to ask again.
     confirm_answer_seconds: Annotated[float, Field(ge=0, le=60)] = 5
+    # What has more bytes is copied in parts; less than S3's 5 GiB for a store that copies less in one call.
+    largest_copy_bytes: Annotated[int, Field(ge=MIN_PART_BYTES, le=LARGEST_COPY)] = LARGEST_COPY
     reaper_interval_seconds: Annotated[float, Field(gt=0, le=3600)] = 30
     # How often `pending/` is listed for bytes that no live upload expects.
     sweep_interval_seconds: Annotated[float, Field(gt=0, le=86_400)] = 600

@@ -168,7 +168,7 @@ def test_columns_point_at_fields_that_exist(kind: str) -> None:
 @pytest.mark.parametrize(
     ("path", "golden"),
     [
-        (".spec.uploads.maxBytes", {"minimum": 1, "maximum": 5368709120, "default": 104857600}),
+        (".spec.uploads.maxBytes", {"minimum": 1, "maximum": 5497558138880, "default": 104857600}),
         (".spec.bucketName", {"maxLength": 63, "pattern": "^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$"}),
         (".spec.deletionPolicy", {"enum": ["Retain", "DeleteIfEmpty", "Destroy"], "default": "Retain"}),
         (".spec.requireTLS", {"enum": ["Enforced", "Disabled"], "default": "Enforced"}),

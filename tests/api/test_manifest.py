@@ -164,7 +164,7 @@ def test_a_problem_reads_as_place_resource_field_and_sentence() -> None:
     (problem,) = problems_of(media_bucket("uploads: {maxBytes: 0}"))
     assert str(problem) == (
         "chat.yaml:6: document 1 MediaBucket/chat: "
-        "spec.uploads.maxBytes is 0: expected a whole number from 1 to 5368709120"
+        "spec.uploads.maxBytes is 0: expected a whole number from 1 to 5497558138880"
     )
 
 

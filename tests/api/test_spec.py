@@ -51,7 +51,7 @@ def test_a_spec_never_changes(field: str) -> None:
 
 
 @given(
-    max_bytes=st.integers(1, 5 * 1024**3),
+    max_bytes=st.integers(1, 5 * 1024**4),
     origins=st.sets(st.from_regex(r"https://[a-z]{1,9}\.example(:[0-9]{1,5})?", fullmatch=True)),
     types=st.sets(
         st.from_regex(r"[a-z]{1,9}/[a-z0-9.+-]{1,9}", fullmatch=True).filter(lambda text: accepts(MimeType, text)),

@@ -106,7 +106,7 @@ def test_nothing_is_written_while_nothing_changes(platform: Platform, recorded: 
     def not_ready() -> list[str]:
         for name in served:
             report(kube, f"{name}-media", "crowd", replicas=2, available=2)
-        found = kube.list("mb", "-n", "crowd")
+        found = kube.list("mb", "crowd")
         return [one["metadata"]["name"] for one in found if condition(one, "Ready").get("status") != "True"]
 
     eventually(lambda: not not_ready(), seconds=180, every=1)

@@ -57,7 +57,7 @@ def rivals(assets: Path, store: StoreConnection, tmp_path: Path) -> Iterator[dic
 
 def owners(rivals: dict[str, KubeCluster]) -> dict[str, dict[str, str]]:
     """What BucketOwned says, by bucket and cluster."""
-    found = {cluster: kube.list("mb", "-n", "team") for cluster, kube in rivals.items()}
+    found = {cluster: kube.list("mb", "team") for cluster, kube in rivals.items()}
     told: dict[str, dict[str, str]] = {name: {} for name in NAMES}
     for cluster, document in itertools.chain(*([(cluster, one) for one in ones] for cluster, ones in found.items())):
         told[document["metadata"]["name"]][cluster] = condition(document, "BucketOwned").get("reason", "")

@@ -224,7 +224,21 @@ def test_what_a_store_can_do_is_told_of_the_store_only() -> None:
     assert states.told.of(CAPABILITY, store="store", capability="Iam", verdict="Unsupported") == 1
 
 
-@pytest.mark.parametrize("status", [None, {}, {"credentials": {"issuedAt": "yesterday"}}, {"conditions": None}])
+@pytest.mark.parametrize(
+    "status",
+    [
+        None,
+        {},
+        "fine",
+        {"credentials": {"issuedAt": "yesterday"}},
+        {"credentials": {"issuedAt": 1}},
+        {"credentials": "issued"},
+        {"conditions": None},
+        {"conditions": {"Ready": "True"}},
+        {"conditions": ["Ready", {"type": "Old"}, {"status": "True"}]},
+    ],
+    ids=str,
+)
 def test_a_status_of_another_program_breaks_nothing(status: Any) -> None:
     states = States()
     states.resources.note(MEDIA_BUCKET_KIND, {"metadata": {"name": "media", "namespace": "team"}, "status": status})

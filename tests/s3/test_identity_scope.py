@@ -11,7 +11,7 @@ import pytest
 from mediabucket_api.connection import StoreConnection
 from mediabucket_s3.admin import BucketAdmin
 from mediabucket_s3.connect import administration_client, identity_client
-from mediabucket_s3.errors import AccessDenied, S3Error, translated_s3_errors
+from mediabucket_s3.errors import AccessDenied, PreconditionFailed, S3Error, translated_s3_errors
 from mediabucket_s3.identities import IdentityAdmin, NewAccessKey, bucket_access_policies, bucket_access_policy
 from mediabucket_s3.objects import BucketObjects
 from mediabucket_s3.presign import Presigner
@@ -134,6 +134,21 @@ async def test_the_key_can_upload_in_parts(as_user: StoreConnection, bucket: Buc
         assert [found.upload_id async for found in objects.list_multipart_uploads("pending/")] == [abandoned]
         await objects.abort_multipart_upload("pending/parts", abandoned)
         assert [found async for found in objects.list_multipart_uploads("pending/")] == []
+
+
+async def test_the_key_can_copy_in_parts_and_abort_such_a_copy(as_user: StoreConnection, bucket: BucketAdmin) -> None:
+    large = 5 * 1024**2 + 1
+    async with BucketObjects.connect(as_user, bucket.bucket, largest_copy=large - 1) as objects:
+        await objects.put("pending/large", b"x" * large, "video/mp4")
+        state = (await objects.head("pending/large")).etag
+        await objects.copy("pending/large", "uploads/large", if_match=state, size=large)
+        assert (await objects.head("uploads/large")).size == large
+        with pytest.raises(PreconditionFailed):
+            await objects.copy("pending/large", "uploads/refused", if_match="0" * 32, size=large)
+        abandoned = await objects.create_multipart_upload("uploads/abandoned", "video/mp4")
+        assert [found.upload_id async for found in objects.list_multipart_uploads("uploads/")] == [abandoned]
+        await objects.abort_multipart_upload("uploads/abandoned", abandoned)
+        assert [found async for found in objects.list_multipart_uploads("")] == []
 
 
 @pytest.mark.parametrize("key", FOREIGN_KEYS)
@@ -347,7 +362,7 @@ def test_the_policy_names_one_bucket_two_prefixes_and_no_more_than_is_used() -> 
         "Signing": ("Allow", ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"], [pending]),
         "Finishing": (
             "Allow",
-            ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"],
+            ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion"],
             [pending, uploads],
         ),
         "Listing": ("Allow", ["s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"], [bucket]),

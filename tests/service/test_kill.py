@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from part_client import FILM, IN_PARTS, begun, open_uploads
+from part_client import FILM, IN_PARTS, PART, begun, open_uploads
 from real_service import real_service
 from service_platform import MakePlatform, Platform
 from upload_client import File
@@ -29,6 +29,11 @@ DEATHS = [
     for name, capabilities, steps in (("", None, STEPS), ("unpinned-", UNPINNED, UNPINNED_STEPS))
     for crash_at, step in enumerate(steps, 1)
 ]
+# Of a file that one copy cannot carry: the store is asked once whether it keeps the condition of a part.
+LARGE_STEPS = [
+    "lease", "list_parts", "complete_multipart_upload", "head", "copy", "_copied_parts", "_abort", "stream", "copy",
+    "_copied_parts", "_completed", "complete", "delete", "answer",
+]  # fmt: skip
 REFUSAL_STEPS = ["lease", "head", "copy", "head", "delete", "stream", "fail", "delete", "delete", "delete", "answer"]
 
 
@@ -36,6 +41,7 @@ async def confirm_and_die(platform: Platform, media_id: str, crash_at: int, log:
     """Let a service die while it confirms; answers the steps it reached."""
     changes = {
         "MEDIABUCKET_CONFIRM_LEASE_SECONDS": "1",
+        "MEDIABUCKET_LARGEST_COPY_BYTES": str(platform.settings.largest_copy_bytes),
         "CRASH_AT": str(crash_at),
         "CRASH_LOG": str(log),
         "PYTHONPATH": str(SUPPORT),
@@ -102,6 +108,25 @@ async def test_putting_parts_together_survives_kill_9(
         answer = await alice.confirm(ticket["media_id"])
         assert answer.status_code == 200
         assert (await alice.download(answer.json()["url"])).content == FILM.content
+        assert await open_uploads(platform) == []
+        assert await platform.keys() == [(await platform.row(ticket["media_id"]))["file_path"]]
+
+
+@pytest.mark.promise(6)
+@pytest.mark.parametrize(
+    "crash_at", range(6, len(LARGE_STEPS) + 1), ids=[f"{n}-{step}" for n, step in enumerate(LARGE_STEPS[5:], 5)]
+)
+async def test_a_copy_in_parts_survives_kill_9(make_platform: MakePlatform, crash_at: int, tmp_path: Path) -> None:
+    async with make_platform(uploads=IN_PARTS, settings_changes={"largest_copy_bytes": PART}) as platform:
+        alice = platform.user()
+        ticket = await begun(alice)
+        reached = await confirm_and_die(platform, ticket["media_id"], crash_at, tmp_path / "steps")
+        assert reached == LARGE_STEPS[:crash_at]
+
+        answer = await alice.confirm(ticket["media_id"])
+        assert answer.status_code == 200
+        assert (await alice.download(answer.json()["url"])).content == FILM.content
+        await leftovers_removed(platform)
         assert await open_uploads(platform) == []
         assert await platform.keys() == [(await platform.row(ticket["media_id"]))["file_path"]]
 

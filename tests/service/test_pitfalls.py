@@ -80,7 +80,7 @@ async def test_p04_size_lie(alice: UploadClient, platform: Platform, sent: bytes
 
 @pytest.mark.parametrize("size", [0, -1, 5 * 1024**3 + 1, 2**53, 2**63])
 async def test_p04_no_size_that_cannot_be_put_is_signed(make_platform: MakePlatform, size: int) -> None:
-    async with make_platform(uploads={"maxBytes": 5 * 1024**3}) as platform:
+    async with make_platform(uploads={"maxBytes": 5 * 1024**4}) as platform:
         assert (await platform.user().initiate(GOOD, file_size=size)).status_code == 400
 
 

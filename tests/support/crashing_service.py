@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from mediabucket_s3 import copies
 from mediabucket_s3.objects import BucketObjects
 from mediabucket_service.main import app as application
 from mediabucket_service.media.models import MediaFile
 from mediabucket_service.media.repository import MediaRepository
 from mediabucket_service.media.service import MediaService
 
-STEPS = {
+STEPS: dict[Any, tuple[str, ...]] = {
     MediaRepository: ("lease", "complete", "complete_as_duplicate", "fail", "release_lease"),
     BucketObjects: ("list_parts", "complete_multipart_upload", "head", "copy", "stream", "delete"),
+    copies: ("_copied_parts", "_completed", "_abort"),
 }
 CRASH_AT = int(os.environ["CRASH_AT"])
 CRASH_LOG = Path(os.environ["CRASH_LOG"])
@@ -41,7 +43,7 @@ def reach(name: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def dying(owner: type, name: str) -> None:
+def dying(owner: Any, name: str) -> None:
     original: Callable[..., Any] = getattr(owner, name)
 
     @functools.wraps(original)

@@ -58,7 +58,7 @@ class Crowd:
     def delete(self, at_most: int) -> None:
         """One under Retain only when its bucket is there: else nobody could say whether it must be there afterwards."""
         names = self.dice.sample(sorted(self.living), min(at_most, len(self.living)))
-        found = self.kube.list("mb", "-n", CROWD)
+        found = self.kube.list("mb", CROWD)
         owned = {one["metadata"]["name"] for one in found if _status(one).get("ownership", {}).get("state") == "Owned"}
         for name in names:
             policy = self.living[name]["spec"]["deletionPolicy"]
@@ -75,7 +75,7 @@ class Crowd:
             self.done[f"deleted under {policy}"] += 1
 
     def not_converged(self) -> list[str]:
-        found = {one["metadata"]["name"]: one for one in self.kube.list("mb", "-n", CROWD)}
+        found = {one["metadata"]["name"]: one for one in self.kube.list("mb", CROWD)}
         wrong = [f"{name} is still there" for name in sorted(found.keys() - self.living.keys())]
         for name in sorted(self.living):
             ready = condition(found[name], "Ready")
@@ -169,7 +169,7 @@ def require_exactly(platform: Platform, crowd: Crowd) -> None:
 
 
 def require_one_key_each(platform: Platform) -> None:
-    uids = {one["metadata"]["uid"]: one["metadata"]["name"] for one in platform.kube.list("mb", "-n", CROWD)}
+    uids = {one["metadata"]["uid"]: one["metadata"]["name"] for one in platform.kube.list("mb", CROWD)}
     admin = platform.identities()
 
     def users() -> list[str]:

@@ -1,7 +1,6 @@
 """A real API server on this machine: etcd, kube-apiserver, and the controllers that collect garbage."""
 
 import base64
-import json
 import os
 import secrets
 import shutil
@@ -10,10 +9,12 @@ import subprocess
 import time
 import urllib.request
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from kube_reader import KubeReader, ReadFailed
 
 from mediabucket_cli.embedded.ports import LOOPBACK, free_ports
 from mediabucket_cli.embedded.processes import Child, bare_environment
@@ -166,19 +167,22 @@ class KubeCluster:
         return self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=list(documents))
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any]:
-        where = () if namespace is None else ("-n", namespace)
-        document: dict[str, Any] = json.loads(self.kubectl("get", kind, name, *where, "-o", "json"))
+        """Raises ReadFailed where there is none."""
+        document = self.find(kind, name, namespace)
+        if document is None:
+            raise ReadFailed(f"there is no {kind} {name} in {namespace or 'the cluster'}")
         return document
 
     def find(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
-        where = () if namespace is None else ("-n", namespace)
-        text = self.kubectl("get", kind, name, *where, "-o", "json", "--ignore-not-found")
-        return json.loads(text) if text.strip() else None
+        return self.reader.find(kind, name, namespace)
 
-    def list(self, kind: str, *arguments: str) -> "list[dict[str, Any]]":
-        answer = json.loads(self.kubectl("get", kind, "-o", "json", *(arguments or ("-A",))))
-        items: list[dict[str, Any]] = answer["items"]
-        return items
+    def list(self, kind: str, namespace: str | None = None) -> "list[dict[str, Any]]":
+        return self.reader.list(kind, namespace)
+
+    @cached_property
+    def reader(self) -> KubeReader:
+        """Of all that an administrator can see."""
+        return KubeReader(self.write_kubeconfig(ADMIN))
 
     def _launch(self, part: str, program: str, *arguments: str) -> None:
         self.children[part] = Child.start(

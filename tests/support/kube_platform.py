@@ -46,7 +46,7 @@ class Platform:
         )
 
     def events(self, name: str, namespace: str) -> list[dict[str, Any]]:
-        found = self.kube.list("events", "-n", namespace)
+        found = self.kube.list("events", namespace)
         return [event for event in found if event["involvedObject"]["name"] == name]
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from mediabucket_s3.errors import AccessDenied, InvalidRequest, NotImplementedByStore, PreconditionFailed
 from mediabucket_s3.objects import BucketObjects, ObjectHead
-from mediabucket_service.media.keys import pending_key, verified_key
+from mediabucket_service.media.keys import verified_key
 from mediabucket_service.media.models import MediaFile
 from mediabucket_service.media.sniffing import HEAD_BYTES
 from mediabucket_service.media.stowaways import TAIL_BYTES
@@ -58,7 +58,8 @@ class ChecksumReader:
         self._objects = objects
         # Else learned from the first copy: a store that did not hash one will not hash the next.
         self._store_hashes_copies = store_hashes_copies
-        self._store_pins_copies = store_pins_copies
+        # Of copies in one call, and of those in parts, of which a probe tells nothing.
+        self._store_pins_copies = {False: store_pins_copies, True: None}
         # What tries that are under way may have set aside.
         self._own_keys: set[str] = set()
 
@@ -67,7 +68,7 @@ class ChecksumReader:
 
         Raises PreconditionFailed when the object has changed since, and S3Error when the store fails.
         """
-        if not await self._pins_copies(file):
+        if not await self._pins_copies(file, head):
             return await self._set_aside(file, head)
         if head.sha256 is not None:
             return HashedObject(head.key, head.etag, head.sha256)
@@ -82,19 +83,24 @@ class ChecksumReader:
             self._own_keys.remove(own)
             await self._objects.delete(own)
 
-    async def _pins_copies(self, file: MediaFile) -> bool:
-        if self._store_pins_copies is None:
-            own = _own_key(file)
-            self._own_keys.add(own)
-            try:
-                await self._objects.copy(pending_key(file.media_id), own, if_match=_ETAG_OF_NOTHING)
-            except PreconditionFailed:
-                self._own_keys.remove(own)
-                self._store_pins_copies = True
-            else:
-                self._store_pins_copies = False
+    async def _pins_copies(self, file: MediaFile, head: ObjectHead) -> bool:
+        in_parts = self._objects.copies_in_parts(head.size)
+        pins = self._store_pins_copies[in_parts]
+        if pins is None:
+            pins = self._store_pins_copies[in_parts] = await self._is_refused_another_state(file, head)
+            if not pins:
                 logger.warning("the store ignores x-amz-copy-source-if-match: uploads are copied once more to be safe")
-        return self._store_pins_copies
+        return pins
+
+    async def _is_refused_another_state(self, file: MediaFile, head: ObjectHead) -> bool:
+        own = _own_key(file)
+        self._own_keys.add(own)
+        try:
+            await self._objects.copy(head.key, own, if_match=_ETAG_OF_NOTHING, size=head.size)
+        except PreconditionFailed:
+            self._own_keys.remove(own)
+            return True
+        return False
 
     async def _set_aside(self, file: MediaFile, head: ObjectHead) -> HashedObject:
         own = _own_key(file)
@@ -106,7 +112,8 @@ class ChecksumReader:
         return replace(hashed, set_aside=True)
 
     async def _hashed_copy(self, source: ObjectHead, destination: str, *, if_match: str | None) -> HashedObject | None:
-        if not self._store_hashes_copies:
+        # S3 computes no SHA-256 of a whole object that is made of parts.
+        if not self._store_hashes_copies or self._objects.copies_in_parts(source.size):
             return None
         try:
             await self._objects.copy(source.key, destination, if_match=if_match, compute_sha256=True, size=source.size)

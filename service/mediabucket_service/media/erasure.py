@@ -78,32 +78,36 @@ class Erasures:
         """Remove a batch; what can be removed is, before the first failure is raised."""
         listed, failures = await _for_each(rows, lambda row: self._versions(row, user_id))
         await self._repository.note(user_id, {row.media_id: entry for row, entry in _counted(listed)})
-        removed, more_failures = await _for_each(listed, lambda entry: self._remove_bytes(*entry))
+        removed, more_failures = await _for_each(listed, lambda entry: self._remove_bytes(*entry, user_id))
         await self._repository.delete(user_id, [row.media_id for (row, _), _ in removed])
         for failure in (*failures, *more_failures):
             raise failure
 
     async def _versions(self, row: Doomed, user_id: str) -> Versions:
         """All that the store holds under the keys of a media, and under the key that it is served from."""
-        own = published_prefix(row.media_id, user_id, row.uploaded_at)
-        prefixes = [pending_key(row.media_id), own]
+        prefixes = _prefixes(row, user_id)
         found = [version for prefix in prefixes async for version in self._objects.versions(prefix)]
-        if not row.file_path.startswith(own):
+        if not row.file_path.startswith(prefixes):
             found += [v async for v in self._objects.versions(row.file_path) if v.key == row.file_path]
         return found
 
-    async def _remove_bytes(self, row: Doomed, versions: Versions) -> None:
-        key = pending_key(row.media_id)
+    async def _remove_bytes(self, row: Doomed, versions: Versions, user_id: str) -> None:
         if row.upload_id is not None:
-            await self._objects.abort_multipart_upload(key, row.upload_id)
+            await self._objects.abort_multipart_upload(pending_key(row.media_id), row.upload_id)
         try:
-            async for upload in self._objects.list_multipart_uploads(key):
-                await self._objects.abort_multipart_upload(upload.key, upload.upload_id)
+            for prefix in _prefixes(row, user_id):
+                async for upload in self._objects.list_multipart_uploads(prefix):
+                    await self._objects.abort_multipart_upload(upload.key, upload.upload_id)
         except NotImplementedByStore:
             # What cannot be listed expires by the bucket's rule.
             pass
         for version in versions:
             await self._objects.delete_version(version)
+
+
+def _prefixes(row: Doomed, user_id: str) -> tuple[str, str]:
+    """What the keys of a media begin with, and no other media's."""
+    return pending_key(row.media_id), published_prefix(row.media_id, user_id, row.uploaded_at)
 
 
 def _counted(listed: Sequence[tuple[Doomed, Versions]]) -> list[tuple[Doomed, Found]]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from mediabucket_api.spec import Integrity, Uploads
+from mediabucket_api.spec import MAX_SINGLE_PUT_BYTES, Integrity, Uploads
 from mediabucket_s3.errors import S3Error
 from mediabucket_s3.presign import Presigner
 from mediabucket_service.clock import Clock, utc_now
@@ -67,7 +67,7 @@ class Initiation:
 
         Raises FileTooLarge, TypeNotAllowed, MalformedRequest, TooManyRequests, ConfirmInProgress.
         """
-        check_allowed(request, self._uploads)
+        self._check_allowed(request)
         upload = self._new_upload(user_id, request)
         if self._limited:
             return await self._answer(await self._outcome_within(upload), request)
@@ -82,7 +82,7 @@ class Initiation:
 
         What one of them would raise, an S3Error too, is its answer. Files with the same bytes share one media.
         """
-        checked = [_refusal(request, self._uploads) or self._new_upload(user_id, request) for request in requests]
+        checked = [self._refusal(request) or self._new_upload(user_id, request) for request in requests]
         wanted = {upload.key: upload for upload in checked if isinstance(upload, NewUpload)}
         outcomes = await self._outcomes(list(wanted.values())) if wanted else {}
         slots = asyncio.Semaphore(_PARALLEL)
@@ -94,6 +94,18 @@ class Initiation:
                 return await self._answer_or_problem(outcomes.get(upload.key), request)
 
         return await asyncio.gather(*map(answer, checked, requests))
+
+    def _check_allowed(self, request: InitiateUpload) -> None:
+        check_allowed(request, self._uploads)
+        if not (request.multipart and self._parts.offered_for(request.file_size)):
+            check_one_put(request)
+
+    def _refusal(self, request: InitiateUpload) -> Problem | None:
+        try:
+            self._check_allowed(request)
+        except Problem as problem:
+            return problem
+        return None
 
     async def _outcome_within(self, upload: NewUpload) -> Outcome | None:
         for _ in range(_TRIES):
@@ -192,12 +204,14 @@ def check_allowed(request: InitiateUpload, uploads: Uploads) -> None:
         )
 
 
-def _refusal(request: InitiateUpload, uploads: Uploads) -> Problem | None:
-    try:
-        check_allowed(request, uploads)
-    except Problem as problem:
-        return problem
-    return None
+def check_one_put(request: InitiateUpload) -> None:
+    """Raises FileTooLarge for what no single PUT can carry."""
+    if request.file_size > MAX_SINGLE_PUT_BYTES:
+        remedy = "the store takes no uploads in parts" if request.multipart else "initiate it with multipart: true"
+        raise FileTooLarge(
+            f"the file has {request.file_size} bytes; one PUT carries at most {MAX_SINGLE_PUT_BYTES}: {remedy}",
+            max_bytes=MAX_SINGLE_PUT_BYTES,
+        )
 
 
 def _settling() -> ConfirmInProgress:

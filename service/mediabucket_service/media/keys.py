@@ -20,6 +20,7 @@ _PUBLISHED = re.compile(
 # RFC 9562: version 7 tells when it was made.
 _TIMED_VERSION = 7
 _DIGEST = "sha256-"
+_VERIFIED = ".verified"
 _FILE_NAME = "filename*=UTF-8''"
 # What a browser renders without running anything, beside sound and film; all else is offered for download.
 _INLINE_TYPES = frozenset(
@@ -51,18 +52,24 @@ def verified_key(media_id: UUID, owner: UUID | None = None) -> str:
     `owner`: of one try to confirm, which nobody else writes to.
     """
     own = "" if owner is None else f".{owner}"
-    return f"{PENDING_PREFIX}{media_id}{own}.verified"
+    return f"{PENDING_PREFIX}{media_id}{own}{_VERIFIED}"
 
 
 def media_id_of(key: str) -> UUID | None:
     """The media that a key under `pending/` belongs to; None when it was not made by this service."""
     try:
-        media_id, *owner = (
-            UUID(name) for name in key.removeprefix(PENDING_PREFIX).removesuffix(".verified").split(".")
-        )
+        media_id, *owner = (UUID(name) for name in key.removeprefix(PENDING_PREFIX).removesuffix(_VERIFIED).split("."))
     except ValueError:
         return None
     return media_id if len(owner) <= 1 else None
+
+
+def copied_media_id_of(key: str) -> UUID | None:
+    """The media whose bytes confirm copies to this key; None for every other key."""
+    if key.startswith(PENDING_PREFIX):
+        return media_id_of(key) if key.endswith(_VERIFIED) else None
+    name = published_name_of(key)
+    return None if name is None else name.media_id
 
 
 def published_key(media_id: UUID, user_id: str, file_name: str, initiated_at: datetime) -> str:

@@ -3,23 +3,23 @@
 Runs in every replica, without a leader: rows are taken with SKIP LOCKED, deletes are idempotent, and one replica at a
 time lists the bucket. What it does: uploads past their time become expired; the bytes of expired, failed and deleted
 media are removed and removal is retried until it succeeds; `pending/` is listed for bytes that no live upload expects
-(a PUT that landed late, a URL used again after confirm), and incomplete multipart uploads are aborted.
+(a PUT that landed late, a URL used again after confirm), and multipart uploads that nobody goes on with are aborted.
 """
 
 import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from mediabucket_api.constants import PENDING_PREFIX
+from mediabucket_api.constants import PENDING_PREFIX, UPLOADS_PREFIX
 from mediabucket_api.spec import Uploads
 from mediabucket_s3.errors import AccessDenied, NotImplementedByStore, S3Error
 from mediabucket_s3.objects import BucketObjects, ListedObject, PendingMultipartUpload
 from mediabucket_service.clock import Clock, utc_now
-from mediabucket_service.media.keys import media_id_of, pending_key, verified_key
+from mediabucket_service.media.keys import copied_media_id_of, media_id_of, pending_key, verified_key
 from mediabucket_service.media.removal_repository import BATCH, Removable, RemovalRepository
 from mediabucket_service.metrics import CleanUpMetrics, UploadMetrics
 from mediabucket_service.metrics.clean_up import COPY, MEDIA, MULTIPART_UPLOAD, ORPHAN
@@ -27,6 +27,18 @@ from mediabucket_service.metrics.clean_up import COPY, MEDIA, MULTIPART_UPLOAD, 
 logger = logging.getLogger(__name__)
 
 _JITTER = 0.2
+
+
+def sorted_uploads(
+    found: Iterable[PendingMultipartUpload],
+) -> tuple[list[PendingMultipartUpload], dict[PendingMultipartUpload, UUID]]:
+    """Multipart uploads that clients send parts to, and those that are copies of a media's bytes, made by confirm.
+
+    Others under `uploads/` are not ours, and in neither.
+    """
+    copies = {upload: owner for upload in found if (owner := copied_media_id_of(upload.key)) is not None}
+    by_clients = [upload for upload in found if upload not in copies and upload.key.startswith(PENDING_PREFIX)]
+    return by_clients, copies
 
 
 class BytesRemover:
@@ -181,23 +193,34 @@ class Reaper:
         try:
             found = [
                 upload
-                async for upload in self._objects.list_multipart_uploads(PENDING_PREFIX)
+                for prefix in (PENDING_PREFIX, UPLOADS_PREFIX)
+                async for upload in self._objects.list_multipart_uploads(prefix)
                 if upload.initiated < oldest_kept
             ]
         except NotImplementedByStore:
             logger.debug("the store has no multipart uploads to list")
             return 0
-        return await self._abort_unexpected(found)
+        by_clients, copies = sorted_uploads(found)
+        return await self._abort_unexpected(by_clients) + await self._abort_abandoned(copies)
 
     async def _abort_unexpected(self, found: Sequence[PendingMultipartUpload]) -> int:
         """Abort what no pending file has: a file that its uploader comes back to keeps its upload beyond the floor."""
         owners = {upload: (media_id_of(upload.key), upload.upload_id) for upload in found}
         live = await self._repository.live_uploads([(owner, name) for owner, name in owners.values() if owner])
-        unexpected = [upload for upload, owner in owners.items() if owner not in live]
-        for upload in unexpected:
+        return await self._abort(upload for upload, owner in owners.items() if owner not in live)
+
+    async def _abort_abandoned(self, copies: Mapping[PendingMultipartUpload, UUID]) -> int:
+        """Abort copies in parts whose makers have died: whoever is still making one holds its file's lease."""
+        leased = await self._repository.leased(set(copies.values()))
+        return await self._abort(upload for upload, owner in copies.items() if owner not in leased)
+
+    async def _abort(self, uploads: Iterable[PendingMultipartUpload]) -> int:
+        aborted = 0
+        for upload in uploads:
             await self._objects.abort_multipart_upload(upload.key, upload.upload_id)
             self._passes.removed(MULTIPART_UPLOAD)
-        return len(unexpected)
+            aborted += 1
+        return aborted
 
     async def _attempt(self, what: str, step: Callable[[], Awaitable[object]]) -> bool:
         try:

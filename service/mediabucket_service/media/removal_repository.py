@@ -101,6 +101,15 @@ class RemovalRepository:
         )
         return {(row["media_id"], row["upload_id"]) for row in rows}
 
+    async def leased(self, media_ids: Collection[UUID]) -> set[UUID]:
+        """Which of these uploads somebody is confirming right now."""
+        rows = await self._database.fetch_all(
+            "SELECT media_id FROM media_files"
+            " WHERE media_id = ANY(%(media_ids)s) AND status = 'pending' AND lease_until > now()",
+            {"media_ids": list(media_ids)},
+        )
+        return {row["media_id"] for row in rows}
+
     def sweep_lock(self) -> AbstractAsyncContextManager[bool]:
         """Whether this replica may list the bucket now: one at a time does."""
         return self._database.lock(f"sweep {self._bucket}")
