@@ -137,17 +137,17 @@ class BucketObjects:
         destination: str,
         *,
         if_match: str | None,
+        size: int,
         content_type: str | None = None,
         content_disposition: str | None = None,
         compute_sha256: bool = False,
-        size: int = LARGEST_COPY,
     ) -> str:
         """Copy inside the bucket, in parts above what one call takes, and return the copy's ETag.
 
-        Without `content_type` a copy in one call keeps all metadata, and one in parts none; with it the copy has this
-        and `content_disposition` only. `size`: the source's, in bytes; it bounds the time. `if_match` None: whatever
-        the source is by then. `compute_sha256` asks the store to compute the checksum of a copy in one call: whether
-        it did is for `head` to tell.
+        `size`: the source's, in bytes; it bounds the time. `if_match` None: whatever the source is by then. Without
+        `content_type` a copy in one call keeps all metadata, and one in parts none; with it the copy has this and
+        `content_disposition` only. `compute_sha256` asks the store to compute the checksum of a copy in one call:
+        whether it did is for `head` to tell.
         Raises PreconditionFailed when the source's ETag is not `if_match`, ObjectMissing when it is gone.
         """
         metadata = _copied_metadata(content_type, content_disposition)

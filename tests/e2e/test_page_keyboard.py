@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from browser import Browser, Page
+from development_process import eventually
 from page_platform import MEBIBYTE, STATES, PagePlatform, film, media_of, open_page, settled, slow_down, tab_to
 
 pytestmark = pytest.mark.browser
@@ -102,7 +103,8 @@ def test_an_upload_is_paused_resumed_and_cancelled_by_keyboard(
     page.press("Enter", "\r")
     focus_is(page, "files")
     page.wait_for("document.querySelector('#pending').hidden")
-    assert {media["status"] for media in media_of(platform, "hands")} <= {"expired"}
+    # The page does not wait for the answers to its cancellations.
+    eventually(lambda: {media["status"] for media in media_of(platform, "hands")} <= {"expired"}, "both are cancelled")
 
 
 def test_an_upload_that_ends_does_not_take_the_focus_away(

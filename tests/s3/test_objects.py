@@ -99,7 +99,7 @@ async def test_head_of_a_missing_object_misses_the_object(objects: BucketObjects
 async def test_a_copy_keeps_bytes_type_and_checksum(objects: BucketObjects, client: Any) -> None:
     await put_with_sha256(client, objects.bucket, "pending/a")
     source = await objects.head("pending/a")
-    etag = await objects.copy("pending/a", "uploads/a", if_match=source.etag)
+    etag = await objects.copy("pending/a", "uploads/a", if_match=source.etag, size=source.size)
     copy = await objects.head("uploads/a")
     assert (copy.etag, copy.size, copy.content_type) == (etag, source.size, "text/plain")
     assert copy.sha256 == hashlib.sha256(CONTENT).digest()
@@ -109,7 +109,12 @@ async def test_a_copy_can_be_given_another_type_and_disposition(objects: BucketO
     await objects.put("pending/a", CONTENT, "text/html")
     source = await objects.head("pending/a")
     await objects.copy(
-        "pending/a", "uploads/a", if_match=source.etag, content_type="image/png", content_disposition="attachment"
+        "pending/a",
+        "uploads/a",
+        if_match=source.etag,
+        size=source.size,
+        content_type="image/png",
+        content_disposition="attachment",
     )
     raw = await client.head_object(Bucket=objects.bucket, Key="uploads/a")
     assert (raw["ContentType"], raw["ContentDisposition"]) == ("image/png", "attachment")
@@ -118,7 +123,9 @@ async def test_a_copy_can_be_given_another_type_and_disposition(objects: BucketO
 async def test_a_copy_with_another_type_keeps_bytes_and_checksum(objects: BucketObjects, client: Any) -> None:
     await put_with_sha256(client, objects.bucket, "pending/a")
     source = await objects.head("pending/a")
-    etag = await objects.copy("pending/a", "uploads/a", if_match=source.etag, content_type="image/png")
+    etag = await objects.copy(
+        "pending/a", "uploads/a", if_match=source.etag, size=source.size, content_type="image/png"
+    )
     copy = await objects.head("uploads/a")
     assert (copy.etag, copy.size, copy.content_type) == (etag, source.size, "image/png")
     assert copy.sha256 == hashlib.sha256(CONTENT).digest()
@@ -126,13 +133,13 @@ async def test_a_copy_with_another_type_keeps_bytes_and_checksum(objects: Bucket
 
 async def test_a_disposition_that_the_store_would_silently_drop_is_refused(objects: BucketObjects) -> None:
     with pytest.raises(ValueError, match="content_type"):
-        await objects.copy("a", "b", if_match="e", content_disposition="attachment")
+        await objects.copy("a", "b", if_match="e", size=1, content_disposition="attachment")
 
 
 async def test_asking_for_a_checksum_of_the_copy_never_yields_a_wrong_one(objects: BucketObjects) -> None:
     await objects.put("pending/a", CONTENT, "text/plain")
     source = await objects.head("pending/a")
-    await objects.copy("pending/a", "pending/a.copy", if_match=source.etag, compute_sha256=True)
+    await objects.copy("pending/a", "pending/a.copy", if_match=source.etag, size=source.size, compute_sha256=True)
     assert (await objects.head("pending/a.copy")).sha256 in (None, hashlib.sha256(CONTENT).digest())
 
 
@@ -141,21 +148,22 @@ async def test_a_changed_source_is_not_copied(objects: BucketObjects) -> None:
     before = await objects.head("pending/a")
     await objects.put("pending/a", b"other bytes", "text/plain")
     with pytest.raises(PreconditionFailed):
-        await objects.copy("pending/a", "uploads/a", if_match=before.etag)
+        await objects.copy("pending/a", "uploads/a", if_match=before.etag, size=before.size)
     with pytest.raises(ObjectMissing):
         await objects.head("uploads/a")
 
 
 async def test_a_missing_source_is_missing(objects: BucketObjects) -> None:
     with pytest.raises(ObjectMissing):
-        await objects.copy("missing", "uploads/a", if_match="0" * 32)
+        await objects.copy("missing", "uploads/a", if_match="0" * 32, size=1)
 
 
 @pytest.mark.parametrize("key", ODD_KEYS)
 async def test_odd_keys_are_put_copied_listed_streamed_and_deleted(objects: BucketObjects, key: str) -> None:
     destination = key.replace("pending/", "uploads/")
     await objects.put(key, CONTENT, "text/plain")
-    etag = await objects.copy(key, destination, if_match=(await objects.head(key)).etag)
+    head = await objects.head(key)
+    etag = await objects.copy(key, destination, if_match=head.etag, size=head.size)
     assert [entry.key async for entry in objects.list("uploads/")] == [destination]
     assert b"".join([chunk async for chunk in objects.stream(destination, if_match=etag)]) == CONTENT
     await objects.delete(destination)

@@ -98,7 +98,8 @@ async def test_a_lost_object_and_an_orphan_are_found(own_platform: Platform) -> 
     await require_no_orphans(own_platform)
 
     path = (await own_platform.row(media["media_id"]))["file_path"]
-    await own_platform.objects.copy(path, "uploads/stray.png", if_match=(await own_platform.objects.head(path)).etag)
+    head = await own_platform.objects.head(path)
+    await own_platform.objects.copy(path, "uploads/stray.png", if_match=head.etag, size=head.size)
     with pytest.raises(AssertionError):
         await require_no_orphans(own_platform)
     await own_platform.objects.delete("uploads/stray.png")
