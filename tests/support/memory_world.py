@@ -1,7 +1,7 @@
 """A store and an API server in memory, whole enough for the operator, that fail at any call a test names."""
 
-import copy
 import itertools
+import pickle
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -24,6 +24,12 @@ from mediabucket_s3.identities import AccessKeyInfo, IdentityAdmin, NewAccessKey
 ISSUED_SECRET = "canary-of-an-issued-key"
 
 Result = TypeVar("Result")
+
+
+def copied(document: Result) -> Result:
+    """A copy that shares nothing; copy.deepcopy takes eight times as long, which was half of the fault sweep."""
+    copy: Result = pickle.loads(pickle.dumps(document, pickle.HIGHEST_PROTOCOL))
+    return copy
 
 
 class Fault(Enum):
@@ -123,13 +129,13 @@ class MemoryBucket(BucketAdmin):
         self._store.faults.store_write(f"{what} {self.bucket}", act)
 
     def _set(self, name: str, value: Any) -> None:
-        self._write(f"put {name}", lambda: self._found().settings.update({name: copy.deepcopy(value)}))
+        self._write(f"put {name}", lambda: self._found().settings.update({name: copied(value)}))
 
     def _unset(self, name: str) -> None:
         self._write(f"delete {name}", lambda: void(self._found().settings.pop(name, None)))
 
     def _get(self, name: str) -> Any:
-        return copy.deepcopy(self._found().settings.get(name))
+        return copied(self._found().settings.get(name))
 
     def exists(self) -> bool:
         return self.bucket in self._store.buckets
@@ -268,10 +274,10 @@ class MemoryIdentities(IdentityAdmin):
         return sorted(user for user in self._store.users if user.startswith(prefix))
 
     def get_policy(self, user: str, name: str) -> Document | None:
-        return copy.deepcopy(self._user(user).policies.get(name))
+        return copied(self._user(user).policies.get(name))
 
     def put_policy(self, user: str, name: str, document: Document) -> None:
-        self._write("put user policy", lambda: self._user(user).policies.update({name: copy.deepcopy(document)}))
+        self._write("put user policy", lambda: self._user(user).policies.update({name: copied(document)}))
 
     def delete_policy(self, user: str, name: str) -> None:
         self._write("delete user policy", lambda: void(self._user(user).policies.pop(name, None)))
@@ -307,10 +313,10 @@ class MemoryCluster:
     lives: Counter[Reference] = field(default_factory=Counter)
 
     def get(self, reference: Reference) -> Manifest | None:
-        return copy.deepcopy(self.objects.get(reference))
+        return copied(self.objects.get(reference))
 
     def list(self, kind: str) -> list[Manifest]:
-        return [copy.deepcopy(found) for reference, found in self.objects.items() if reference.kind == kind]
+        return [copied(found) for reference, found in self.objects.items() if reference.kind == kind]
 
     def apply(self, manifest: Manifest) -> Manifest:
         return self.faults.cluster_write(f"apply {Reference.of(manifest)}", lambda: self.put(manifest))
@@ -326,9 +332,9 @@ class MemoryCluster:
             version = manifest["metadata"]["resourceVersion"]
             if live is None or live["metadata"]["resourceVersion"] != version:
                 raise Conflict(f"update {reference}", 409, "the object has been modified")
-            live["status"] = copy.deepcopy(manifest["status"])
+            live["status"] = copied(manifest["status"])
             live["metadata"]["resourceVersion"] = str(next(self.versions))
-            return copy.deepcopy(live)
+            return copied(live)
 
         return self.faults.cluster_write(f"write the status of {reference}", act)
 
@@ -346,16 +352,16 @@ class MemoryCluster:
             "uid": self._new_uid(reference) if live is None else live["metadata"]["uid"],
             "generation": 1 if live is None else live["metadata"]["generation"],
             "creationTimestamp": datetime(2026, 1, 1, tzinfo=UTC).isoformat(),
-            **copy.deepcopy(manifest["metadata"]),
+            **copied(manifest["metadata"]),
         }
-        fresh = {**copy.deepcopy(manifest), "metadata": metadata}
+        fresh = {**copied(manifest), "metadata": metadata}
         if live is not None:
             fresh["status"] = live.get("status", {})
             if live.get("spec") != fresh.get("spec"):
                 metadata["generation"] = live["metadata"]["generation"] + 1
         metadata["resourceVersion"] = str(next(self.versions))
         self.objects[reference] = fresh
-        return copy.deepcopy(fresh)
+        return copied(fresh)
 
     def _new_uid(self, reference: Reference) -> str:
         """The same in every run, and another one in each life of the object."""
