@@ -193,8 +193,8 @@ LIST_PARTS = ("s3:ListMultipartUploadParts", "s3:ListParts")
 # SeaweedFS asks for AWS's permission and refuses a policy that names it: all lists of this one bucket, then.
 LIST_UPLOADS = ("s3:ListBucketMultipartUploads", "s3:List*")
 
-# The second for versions: what is erased leaves none behind.
 ABORT = "s3:AbortMultipartUpload"
+# The second for versions: what is erased leaves none behind.
 DELETE = ("s3:DeleteObject", "s3:DeleteObjectVersion")
 
 
@@ -226,7 +226,7 @@ def bucket_access_policy(bucket: str, list_parts: str = LIST_PARTS[0], list_uplo
     return {
         "Version": "2012-10-17",
         "Statement": [
-            _allow("Signing", ["s3:PutObject", ABORT, list_parts], [pending]),
+            _allow("Signing", ["s3:PutObject", list_parts], [pending]),
             # Above 5 GiB a copy is a multipart upload of its own: one that failed has to be aborted.
             _allow("Finishing", ["s3:GetObject", "s3:PutObject", ABORT, *DELETE], [pending, uploads]),
             _allow("Listing", ["s3:ListBucket", "s3:ListBucketVersions", list_uploads], [arn]),

@@ -1,8 +1,6 @@
 """Objects of one bucket, for asyncio."""
 
 import asyncio
-import base64
-import binascii
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,12 +11,21 @@ from typing import Any, Final, Self
 from mediabucket_api.connection import StoreConnection
 from mediabucket_s3.addressing import require_addressable
 from mediabucket_s3.calls import CallWatcher, unwatched
+from mediabucket_s3.checksums import whole_sha256
 from mediabucket_s3.connect import object_client
-from mediabucket_s3.copies import LARGEST_COPY, Copy, copy_at_once, copy_in_parts
+from mediabucket_s3.copies import (
+    LARGEST_COPY,
+    Copy,
+    copied_metadata,
+    copy_at_once,
+    copy_in_parts,
+    ignores_condition_of_part,
+)
 from mediabucket_s3.errors import (
     AccessDenied,
     NotImplementedByStore,
     ObjectMissing,
+    PreconditionFailed,
     StoreUnavailable,
     translated_s3_errors,
 )
@@ -27,7 +34,10 @@ STREAM_CHUNK_BYTES: Final = 1024**2
 CHUNK_SECONDS: Final = 30.0
 # A signed URL lives for minutes from when its maker believes it to be; a Date header is exact to the second.
 MOST_SKEW_SECONDS: Final = 60.0
-_SHA256_BYTES: Final = 32
+# Of all copies: other calls need connections as well.
+_PARTS_AT_ONCE: Final = 16
+# That no object has.
+_ETAG_OF_NOTHING: Final = "0" * 32
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,7 @@ class BucketObjects:
         self._client = client
         self.bucket = bucket
         self._largest_copy = largest_copy
+        self._part_slots = asyncio.Semaphore(_PARTS_AT_ONCE)
 
     @classmethod
     @asynccontextmanager
@@ -126,7 +137,7 @@ class BucketObjects:
             size=answer["ContentLength"],
             content_type=answer.get("ContentType"),
             etag=_unquoted(answer["ETag"]),
-            sha256=_whole_sha256(answer),
+            sha256=whole_sha256(answer),
             last_modified=answer["LastModified"],
             content_disposition=answer.get("ContentDisposition"),
         )
@@ -150,16 +161,30 @@ class BucketObjects:
         whether it did is for `head` to tell.
         Raises PreconditionFailed when the source's ETag is not `if_match`, ObjectMissing when it is gone.
         """
-        metadata = _copied_metadata(content_type, content_disposition)
+        metadata = copied_metadata(content_type, content_disposition)
         copy = Copy(source, destination, if_match, size, metadata)
         if self.copies_in_parts(size):
-            return await copy_in_parts(self._client, self.bucket, copy, self._largest_copy)
+            return await copy_in_parts(self._client, self.bucket, copy, self._largest_copy, self._part_slots)
         checksum = {"ChecksumAlgorithm": "SHA256"} if compute_sha256 else {}
         return await copy_at_once(self._client, self.bucket, copy, **checksum)
 
     def copies_in_parts(self, size: int) -> bool:
         """Whether an object of this many bytes is too large to be copied in one call."""
         return size > self._largest_copy
+
+    async def pins_copies(self, source: str, scratch: str, *, size: int) -> bool:
+        """Whether a copy of so many bytes is refused when the source has another ETag than `if_match`.
+
+        A store that does not refuse may make the object `scratch`. Raises what `copy` does.
+        """
+        if self.copies_in_parts(size):
+            copy = Copy(source, scratch, _ETAG_OF_NOTHING, size, {})
+            return not await ignores_condition_of_part(self._client, self.bucket, copy)
+        try:
+            await self.copy(source, scratch, if_match=_ETAG_OF_NOTHING, size=size)
+        except PreconditionFailed:
+            return True
+        return False
 
     async def stream(self, key: str, *, if_match: str) -> AsyncGenerator[bytes, None]:
         """The object's bytes in chunks of at most 1 MiB, all of the state that `if_match` names.
@@ -348,27 +373,6 @@ class BucketObjects:
             if page is None:
                 return
             yield page
-
-
-def _copied_metadata(content_type: str | None, content_disposition: str | None) -> dict[str, str]:
-    if content_type is None:
-        if content_disposition is not None:
-            raise ValueError("a copy that changes content_disposition must name its content_type too")
-        return {}
-    disposition = {"ContentDisposition": content_disposition} if content_disposition is not None else {}
-    return {"ContentType": content_type, **disposition}
-
-
-def _whole_sha256(answer: dict[str, Any]) -> bytes | None:
-    """A composite checksum is one of the parts' checksums: it says nothing that could be compared."""
-    text = answer.get("ChecksumSHA256")
-    if not text or answer.get("ChecksumType") == "COMPOSITE":
-        return None
-    try:
-        digest = base64.b64decode(text, validate=True)
-    except binascii.Error:
-        return None
-    return digest if len(digest) == _SHA256_BYTES else None
 
 
 def _versions(page: dict[str, Any]) -> Iterator[ObjectVersion]:

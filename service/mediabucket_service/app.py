@@ -178,11 +178,12 @@ def build_services(
     settings: Settings, connection: BucketConnection, storage: Storage, metrics: Metrics, verifier: TokenVerifier
 ) -> tuple[Services, Reaper]:
     """Put the parts together: what requests are answered with, and the clean-up beside it."""
-    repository = MediaRepository(storage.database, connection.bucket)
+    uploads = connection.spec.uploads
+    stale_after_seconds = uploads.stale_after_seconds
+    repository = MediaRepository(storage.database, connection.bucket, stale_after_seconds=stale_after_seconds)
     removal = RemovalRepository(storage.database, connection.bucket)
     remover = BytesRemover(removal, storage.objects, metrics.clean_up.removed)
-    uploads = connection.spec.uploads
-    in_parts = MultipartRepository(storage.database, connection.bucket, stale_after_seconds=uploads.stale_after_seconds)
+    in_parts = MultipartRepository(storage.database, connection.bucket, stale_after_seconds=stale_after_seconds)
     multipart = MultipartUploads(uploads, in_parts, repository, storage.objects)
     verifications = Verifications(repository, lease_seconds=settings.confirm_lease_seconds)
     confirmation = Confirmation(

@@ -117,6 +117,8 @@ class CannedStore:
             handler.send_response(answer.status)
             handler.send_header("Content-Type", answer.content_type)
             handler.send_header("Content-Length", str(len(answer.body)))
+            # Said, or a client that keeps connections may use this one while it is being closed.
+            handler.send_header("Connection", "close")
             handler.end_headers()
             handler.wfile.write(b"" if handler.command == "HEAD" else answer.body)
 

@@ -104,7 +104,7 @@ async def test_a_source_that_is_gone_is_missing(objects: BucketObjects, etag: st
     assert await left(objects) == []
 
 
-@pytest.mark.parametrize("step", ["_copy_part", "_completed"])
+@pytest.mark.parametrize("step", ["_copy_part", "_complete"])
 async def test_a_copy_that_is_stopped_leaves_nothing(
     objects: BucketObjects, etag: str, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -124,7 +124,78 @@ async def test_a_copy_that_is_stopped_leaves_nothing(
     assert await left(objects) == []
 
 
-@pytest.mark.parametrize("step", ["_copy_part", "_completed"])
+async def test_a_part_that_fails_is_copied_again(
+    objects: BucketObjects, etag: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise StoreUnavailable("UploadPartCopy", "SlowDown", 503)
+
+    monkeypatch.setattr(copies, "_PAUSES_SECONDS", (0.01, 0.01))
+    before(monkeypatch, "_copy_part", fail, 2)
+    copy = await copied(objects, etag)
+    assert b"".join([chunk async for chunk in objects.stream(DESTINATION, if_match=copy)]) == CONTENT
+
+
+async def test_parts_under_way_end_before_a_copy_is_aborted(
+    objects: BucketObjects, etag: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, ended = copies._copy_part, list[int]()
+
+    async def uneven(client: Any, upload: dict[str, str], copy: copies.Copy, number: int, *rest: Any) -> str:
+        if number == 2:
+            await asyncio.sleep(0.05)
+            raise PreconditionFailed("UploadPartCopy", "PreconditionFailed", 412)
+        await asyncio.sleep(0.2)
+        told = await original(client, upload, copy, number, *rest)
+        ended.append(number)
+        return told
+
+    monkeypatch.setattr(copies, "_copy_part", uneven)
+    with pytest.raises(PreconditionFailed):
+        await copied(objects, etag)
+    assert sorted(ended) == [1, 3]
+    assert await left(objects) == []
+
+
+async def test_a_completion_whose_answer_was_lost_is_the_copy(
+    objects: BucketObjects, etag: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As botocore asks again by itself: the second answer is that there is no such upload."""
+    original = copies._complete
+
+    async def twice(*arguments: Any) -> None:
+        await original(*arguments)
+        await original(*arguments)
+
+    monkeypatch.setattr(copies, "_complete", twice)
+    copy = await copied(objects, etag)
+    assert (await objects.head(DESTINATION)).etag == copy
+    assert await left(objects) == [DESTINATION]
+
+
+async def test_a_store_that_does_not_keep_to_ranges_makes_no_copy(
+    objects: BucketObjects, etag: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copies, "ranges", lambda _, length: [f"bytes=0-{length - 1}"] * 3)
+    with pytest.raises(StoreUnavailable, match=f"the copy has {3 * LARGEST} bytes, and {len(CONTENT)} were to be"):
+        await copied(objects, etag)
+
+
+@pytest.mark.usefixtures("etag")
+async def test_whether_a_store_keeps_the_condition_is_found_out_without_a_copy(
+    objects: BucketObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await objects.pins_copies(SOURCE, DESTINATION, size=len(CONTENT))
+    condition = copies._source
+    monkeypatch.setattr(copies, "_source", lambda bucket, copy: {"CopySource": condition(bucket, copy)["CopySource"]})
+    assert not await objects.pins_copies(SOURCE, DESTINATION, size=len(CONTENT))
+    assert await left(objects) == []
+    with pytest.raises(ObjectMissing):
+        await objects.pins_copies("gone", DESTINATION, size=len(CONTENT))
+    assert await left(objects) == []
+
+
+@pytest.mark.parametrize("step", ["_copy_part", "_complete"])
 async def test_a_copy_that_others_abort_is_to_be_tried_again(
     objects: BucketObjects, etag: str, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

@@ -359,7 +359,7 @@ def test_the_policy_names_one_bucket_two_prefixes_and_no_more_than_is_used() -> 
         statement["Sid"]: (statement["Effect"], statement["Action"], statement["Resource"])
         for statement in bucket_access_policy("media")["Statement"]
     } == {
-        "Signing": ("Allow", ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"], [pending]),
+        "Signing": ("Allow", ["s3:PutObject", "s3:ListMultipartUploadParts"], [pending]),
         "Finishing": (
             "Allow",
             ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion"],

@@ -31,8 +31,8 @@ DEATHS = [
 ]
 # Of a file that one copy cannot carry: the store is asked once whether it keeps the condition of a part.
 LARGE_STEPS = [
-    "lease", "list_parts", "complete_multipart_upload", "head", "copy", "_copied_parts", "_abort", "stream", "copy",
-    "_copied_parts", "_completed", "complete", "delete", "answer",
+    "lease", "list_parts", "complete_multipart_upload", "head", "_copy_part", "_abort", "stream", "copy",
+    "_copy_part", "_copy_part", "_copy_part", "_complete", "_whole", "complete", "delete", "answer",
 ]  # fmt: skip
 REFUSAL_STEPS = ["lease", "head", "copy", "head", "delete", "stream", "fail", "delete", "delete", "delete", "answer"]
 
@@ -114,7 +114,7 @@ async def test_putting_parts_together_survives_kill_9(
 
 @pytest.mark.promise(6)
 @pytest.mark.parametrize(
-    "crash_at", range(6, len(LARGE_STEPS) + 1), ids=[f"{n}-{step}" for n, step in enumerate(LARGE_STEPS[5:], 5)]
+    "crash_at", range(5, len(LARGE_STEPS) + 1), ids=[f"{n}-{step}" for n, step in enumerate(LARGE_STEPS[4:], 4)]
 )
 async def test_a_copy_in_parts_survives_kill_9(make_platform: MakePlatform, crash_at: int, tmp_path: Path) -> None:
     async with make_platform(uploads=IN_PARTS, settings_changes={"largest_copy_bytes": PART}) as platform:

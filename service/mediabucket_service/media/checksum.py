@@ -10,9 +10,8 @@ import hashlib
 import logging
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Final
 
-from mediabucket_s3.errors import AccessDenied, InvalidRequest, NotImplementedByStore, PreconditionFailed
+from mediabucket_s3.errors import AccessDenied, InvalidRequest, NotImplementedByStore
 from mediabucket_s3.objects import BucketObjects, ObjectHead
 from mediabucket_service.media.keys import verified_key
 from mediabucket_service.media.models import MediaFile
@@ -20,8 +19,6 @@ from mediabucket_service.media.sniffing import HEAD_BYTES
 from mediabucket_service.media.stowaways import TAIL_BYTES
 
 logger = logging.getLogger(__name__)
-
-_ETAG_OF_NOTHING: Final = "0" * 32
 
 
 @dataclass(frozen=True)
@@ -87,20 +84,15 @@ class ChecksumReader:
         in_parts = self._objects.copies_in_parts(head.size)
         pins = self._store_pins_copies[in_parts]
         if pins is None:
-            pins = self._store_pins_copies[in_parts] = await self._is_refused_another_state(file, head)
-            if not pins:
+            own = _own_key(file)
+            self._own_keys.add(own)
+            pins = await self._objects.pins_copies(head.key, own, size=head.size)
+            self._store_pins_copies[in_parts] = pins
+            if pins:
+                self._own_keys.remove(own)
+            else:
                 logger.warning("the store ignores x-amz-copy-source-if-match: uploads are copied once more to be safe")
         return pins
-
-    async def _is_refused_another_state(self, file: MediaFile, head: ObjectHead) -> bool:
-        own = _own_key(file)
-        self._own_keys.add(own)
-        try:
-            await self._objects.copy(head.key, own, if_match=_ETAG_OF_NOTHING, size=head.size)
-        except PreconditionFailed:
-            self._own_keys.remove(own)
-            return True
-        return False
 
     async def _set_aside(self, file: MediaFile, head: ObjectHead) -> HashedObject:
         own = _own_key(file)

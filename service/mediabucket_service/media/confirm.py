@@ -111,8 +111,17 @@ class Confirmation:
             return await self._refuse(file, mismatch)
         except BaseException as error:
             self._metrics.not_confirmed(file.media_type, failure_reason(error))
-            await asyncio.shield(self._repository.release_lease(file))
+            await asyncio.shield(self._give_up(file))
             raise
+
+    async def _give_up(self, file: MediaFile) -> None:
+        """Let another try begin. Of a file that is gone meanwhile nothing stays that this try may have published."""
+        try:
+            current = await self._repository.find(file.media_id, file.uploaded_by)
+            if current is None or current.status not in (MediaStatus.PENDING, MediaStatus.COMPLETED):
+                await self._discard_every_version(file.file_path)
+        finally:
+            await self._repository.release_lease(file)
 
     async def _published(self, file: MediaFile) -> MediaFile:
         try:

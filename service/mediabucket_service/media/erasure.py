@@ -95,11 +95,12 @@ class Erasures:
         if row.upload_id is not None:
             await self._objects.abort_multipart_upload(pending_key(row.media_id), row.upload_id)
         try:
-            for prefix in _prefixes(row, user_id):
+            # MinIO lists uploads of one key only, and none by a prefix.
+            for prefix in {*_prefixes(row, user_id), row.file_path}:
                 async for upload in self._objects.list_multipart_uploads(prefix):
                     await self._objects.abort_multipart_upload(upload.key, upload.upload_id)
         except NotImplementedByStore:
-            # What cannot be listed expires by the bucket's rule.
+            # What cannot be listed is the store's to clean up.
             pass
         for version in versions:
             await self._objects.delete_version(version)

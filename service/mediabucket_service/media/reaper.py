@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 _JITTER = 0.2
 
 
-def sorted_uploads(
+def _sorted_uploads(
     found: Iterable[PendingMultipartUpload],
 ) -> tuple[list[PendingMultipartUpload], dict[PendingMultipartUpload, UUID]]:
     """Multipart uploads that clients send parts to, and those that are copies of a media's bytes, made by confirm.
@@ -200,7 +200,7 @@ class Reaper:
         except NotImplementedByStore:
             logger.debug("the store has no multipart uploads to list")
             return 0
-        by_clients, copies = sorted_uploads(found)
+        by_clients, copies = _sorted_uploads(found)
         return await self._abort_unexpected(by_clients) + await self._abort_abandoned(copies)
 
     async def _abort_unexpected(self, found: Sequence[PendingMultipartUpload]) -> int:
@@ -215,11 +215,18 @@ class Reaper:
         return await self._abort(upload for upload, owner in copies.items() if owner not in leased)
 
     async def _abort(self, uploads: Iterable[PendingMultipartUpload]) -> int:
-        aborted = 0
+        aborted, denied = 0, None
         for upload in uploads:
-            await self._objects.abort_multipart_upload(upload.key, upload.upload_id)
+            try:
+                await self._objects.abort_multipart_upload(upload.key, upload.upload_id)
+            except AccessDenied as error:
+                # A key made before copies were made in parts: the others must not wait for a new one.
+                denied = error
+                continue
             self._passes.removed(MULTIPART_UPLOAD)
             aborted += 1
+        if denied is not None:
+            raise denied
         return aborted
 
     async def _attempt(self, what: str, step: Callable[[], Awaitable[object]]) -> bool:

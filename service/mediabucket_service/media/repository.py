@@ -36,9 +36,10 @@ UPDATE media_files SET duplicate_of = NULL WHERE media_id = (
 class MediaRepository:
     """The media of one bucket."""
 
-    def __init__(self, database: Database, bucket: str) -> None:
+    def __init__(self, database: Database, bucket: str, *, stale_after_seconds: int) -> None:
         self._database = database
         self._bucket = bucket
+        self._stale_after_seconds = stale_after_seconds
 
     async def find(self, media_id: UUID, user_id: str) -> MediaFile | None:
         """The media if it is this user's."""
@@ -92,9 +93,15 @@ class MediaRepository:
         return _media_file(row)
 
     async def renew_lease(self, file: MediaFile, seconds: float) -> bool:
-        """Keep a lease that is still ours; False when it was lost."""
+        """Keep a lease that is still ours; False when it was lost.
+
+        The file lives on for it: what took hours must not expire because the process that did it has died.
+        """
         return await self._owned_update(
-            file, "lease_until = clock_timestamp() + %(seconds)s * interval '1 second'", {"seconds": seconds}
+            file,
+            "lease_until = clock_timestamp() + %(seconds)s * interval '1 second',"
+            " expires_at = greatest(expires_at, now() + %(stale_after)s * interval '1 second')",
+            {"seconds": seconds, "stale_after": self._stale_after_seconds},
         )
 
     async def release_lease(self, file: MediaFile) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from erasing import erase_to_the_end
@@ -11,8 +12,10 @@ from service_platform import MakePlatform, Platform
 from upload_client import File, UploadClient
 
 from mediabucket_s3 import copies
-from mediabucket_s3.errors import StoreUnavailable
+from mediabucket_s3.errors import AccessDenied, StoreUnavailable
+from mediabucket_s3.objects import BucketObjects
 from mediabucket_service.clock import utc_now
+from mediabucket_service.media.repository import MediaRepository
 
 LOWERED = {"largest_copy_bytes": PART}
 # As large, and other bytes.
@@ -128,11 +131,13 @@ async def test_a_store_that_fails_a_part_is_asked_again(
 ) -> None:
     ticket = await begun(alice)
 
-    async def fail() -> None:
+    async def fail(*_: object) -> str:
         raise StoreUnavailable("UploadPartCopy", "SlowDown", 503)
 
-    before_part(monkeypatch, 3, fail)
-    assert (await alice.confirm(ticket["media_id"])).status_code == 503
+    with monkeypatch.context() as failing:
+        failing.setattr(copies, "_PAUSES_SECONDS", (0.01, 0.01))
+        failing.setattr(copies, "_copy_part", fail)
+        assert (await alice.confirm(ticket["media_id"])).status_code == 503
     assert await open_uploads(platform) == []
     assert await platform.keys("uploads/") == []
     await require_published(alice, platform, ticket["media_id"])
@@ -159,6 +164,63 @@ async def test_a_copy_that_nobody_makes_any_more_is_aborted_by_the_sweep(
     assert sorted(await swept()) == sorted([foreign, row["upload_id"]])
     await platform.objects.abort_multipart_upload("uploads/of somebody else", foreign)
     await require_published(alice, platform, ticket["media_id"])
+
+
+async def test_a_verification_of_hours_outlives_its_process(alice: UploadClient, platform: Platform) -> None:
+    """Its file does not expire with its lease: who asks next goes on."""
+    ticket = await begun(alice)
+    await platform.change(ticket["media_id"], f"expires_at = now() - interval '1 hour', {LEASED}")
+    repository = MediaRepository(platform.database, platform.connection.bucket, stale_after_seconds=3600)
+    file = await repository.find(UUID(ticket["media_id"]), "alice")
+    assert file is not None
+    assert await repository.renew_lease(file, 30)
+    await platform.change(ticket["media_id"], NOT_LEASED)
+    await platform.reaper.clean_up()
+    await require_published(alice, platform, ticket["media_id"])
+
+
+async def test_a_copy_that_may_not_be_aborted_keeps_no_other_from_it(
+    alice: UploadClient, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key from before this: the pass has failed, and did what it could."""
+    ticket = await begun(alice)
+    path = (await platform.row(ticket["media_id"]))["file_path"]
+    denied = await platform.objects.create_multipart_upload(path, "video/mp4")
+    await platform.objects.create_multipart_upload(path, "video/mp4")
+    hours_pass(platform, monkeypatch)
+    abort = BucketObjects.abort_multipart_upload
+
+    async def choosy(self: BucketObjects, key: str, upload_id: str) -> None:
+        if upload_id == denied:
+            raise AccessDenied("AbortMultipartUpload", "AccessDenied", 403)
+        await abort(self, key, upload_id)
+
+    with monkeypatch.context() as limited:
+        limited.setattr(BucketObjects, "abort_multipart_upload", choosy)
+        with pytest.raises(AccessDenied):
+            await platform.reaper.sweep()
+    row = await platform.row(ticket["media_id"])
+    assert sorted(await open_uploads(platform)) == sorted([denied, row["upload_id"]])
+
+
+@pytest.mark.parametrize("gone", ["expired", "erased"])
+async def test_what_was_copied_for_a_file_that_is_gone_meanwhile_goes_too(
+    alice: UploadClient, platform: Platform, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    ticket = await begun(alice)
+    whole = copies._whole
+
+    async def interrupted(*arguments: Any) -> str:
+        etag = await whole(*arguments)
+        if gone == "erased":
+            await platform.forget(ticket["media_id"])
+        else:
+            await platform.change(ticket["media_id"], "status = 'expired', bytes_removed_at = now()")
+        raise StoreUnavailable("HeadObject", "InternalError", 500, etag)
+
+    monkeypatch.setattr(copies, "_whole", interrupted)
+    assert (await alice.confirm(ticket["media_id"])).status_code == 503
+    assert await platform.keys("uploads/") == []
 
 
 async def test_an_erasure_aborts_the_copies_of_a_user(alice: UploadClient, platform: Platform) -> None:
