@@ -155,6 +155,9 @@ class VerifiedTokens:
         self._now = now
         self._users: OrderedDict[str, tuple[float, User]] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._users)
+
     def get(self, token: str) -> User | None:
         found = self._users.get(token)
         if found is None:
@@ -167,9 +170,11 @@ class VerifiedTokens:
 
     def put(self, token: str, user: User, *, expires_at: float) -> None:
         """`expires_at` in seconds since the epoch."""
-        self._users[token] = (min(self._now() + self._seconds, expires_at), user)
-        if len(self._users) > self._size:
+        now = self._now()
+        # All are kept for equally long: the oldest are the first to go. Of a user who never comes back nothing stays.
+        while self._users and (len(self._users) >= self._size or next(iter(self._users.values()))[0] <= now):
             self._users.popitem(last=False)
+        self._users[token] = (min(now + self._seconds, expires_at), user)
 
 
 # What is wrong with a token, by what PyJWT raises; the nearest class counts.

@@ -32,3 +32,13 @@ async def test_a_token_that_differs_by_one_letter_is_another() -> None:
         changed[position] = "A" if changed[position] != "A" else "B"
         with pytest.raises(Unauthenticated):
             await verifier.user(f"Bearer {''.join(changed)}")
+
+
+def test_nothing_stays_of_tokens_that_are_not_seen_again() -> None:
+    now = 0.0
+    tokens = VerifiedTokens(seconds=60, now=lambda: now)
+    for second in range(1000):
+        now = float(second)
+        for number in range(3):
+            tokens.put(f"{second}-{number}", User("alice", frozenset()), expires_at=10_000)
+    assert len(tokens) == 180, "those of the last minute"
