@@ -83,7 +83,7 @@ async def copy_in_parts(
     async with _upload(client, bucket, copy) as upload:
         parts = await _copied_parts(client, upload, copy, part_bytes(copy.size, largest_part), slots)
         await _complete(client, upload, copy, parts)
-    return await _whole(client, bucket, copy)
+    return await _etag_of_whole(client, bucket, copy)
 
 
 async def ignores_condition_of_part(client: Any, bucket: str, copy: Copy) -> bool:
@@ -91,13 +91,12 @@ async def ignores_condition_of_part(client: Any, bucket: str, copy: Copy) -> boo
 
     Raises S3Error for every other answer than these two.
     """
-    async with _upload(client, bucket, copy) as upload:
-        try:
+    try:
+        async with _upload(client, bucket, copy) as upload:
             await _copy_part(client, upload, copy, 1, "bytes=0-0", 1)
-        except PreconditionFailed:
-            return False
-        finally:
             await _abort(client, upload)
+    except PreconditionFailed:
+        return False
     return True
 
 
@@ -181,7 +180,7 @@ async def _complete(client: Any, upload: dict[str, str], copy: Copy, parts: list
         _etag(answer, "CompleteMultipartUpload", copy.destination)
 
 
-async def _whole(client: Any, bucket: str, copy: Copy) -> str:
+async def _etag_of_whole(client: Any, bucket: str, copy: Copy) -> str:
     """The ETag of the finished copy. A store that does not keep to the ranges of parts has made something else."""
     try:
         with translated_s3_errors("HeadObject", copy.destination):

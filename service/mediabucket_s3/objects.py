@@ -173,9 +173,9 @@ class BucketObjects:
         return size > self._largest_copy
 
     async def pins_copies(self, source: str, scratch: str, *, size: int) -> bool:
-        """Whether a copy of so many bytes is refused when the source has another ETag than `if_match`.
+        """Whether the store refuses to copy so many bytes of a source that has not the ETag that is named.
 
-        A store that does not refuse may make the object `scratch`. Raises what `copy` does.
+        One that does not refuse may make the object `scratch`. Raises what `copy` does.
         """
         if self.copies_in_parts(size):
             copy = Copy(source, scratch, _ETAG_OF_NOTHING, size, {})

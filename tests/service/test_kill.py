@@ -32,7 +32,7 @@ DEATHS = [
 # Of a file that one copy cannot carry: the store is asked once whether it keeps the condition of a part.
 LARGE_STEPS = [
     "lease", "list_parts", "complete_multipart_upload", "head", "_copy_part", "_abort", "stream", "copy",
-    "_copy_part", "_copy_part", "_copy_part", "_complete", "_whole", "complete", "delete", "answer",
+    "_copy_part", "_copy_part", "_copy_part", "_complete", "_etag_of_whole", "complete", "delete", "answer",
 ]  # fmt: skip
 REFUSAL_STEPS = ["lease", "head", "copy", "head", "delete", "stream", "fail", "delete", "delete", "delete", "answer"]
 

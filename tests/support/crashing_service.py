@@ -22,7 +22,7 @@ from mediabucket_service.media.service import MediaService
 STEPS: dict[Any, tuple[str, ...]] = {
     MediaRepository: ("lease", "complete", "complete_as_duplicate", "fail", "release_lease"),
     BucketObjects: ("list_parts", "complete_multipart_upload", "head", "copy", "stream", "delete"),
-    copies: ("_copy_part", "_complete", "_abort", "_whole"),
+    copies: ("_copy_part", "_complete", "_abort", "_etag_of_whole"),
 }
 CRASH_AT = int(os.environ["CRASH_AT"])
 CRASH_LOG = Path(os.environ["CRASH_LOG"])

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import urllib3
 from kubernetes import client, config
 
-SECONDS: Final = 30
+READ_SECONDS: Final = 30
 # https://kubernetes.io/docs/concepts/overview/kubernetes-api/#aggregated-discovery
 DISCOVERY: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 # Of the names that several groups have, kubectl means the first of these.
@@ -76,7 +76,7 @@ class KubeReader:
         headers = {entry["key"]: entry["value"] for entry in settings.values() if entry.get("value")}
         try:
             response = self._api.rest_client.pool_manager.request(
-                "GET", self._api.configuration.host + path, headers=headers | {"Accept": accept}, timeout=SECONDS
+                "GET", self._api.configuration.host + path, headers=headers | {"Accept": accept}, timeout=READ_SECONDS
             )
         except urllib3.exceptions.HTTPError as error:
             raise ReadFailed(f"{path}: {error}") from error

@@ -2,11 +2,15 @@
 
 import hashlib
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 import httpx
+import pytest
 from service_platform import Platform
 from upload_client import File, UploadClient
+
+from mediabucket_service.clock import utc_now
 
 MEBIBYTE = 1024**2
 PART = 5 * MEBIBYTE
@@ -67,6 +71,12 @@ async def progress(user: UploadClient, media_id: str) -> httpx.Response:
 async def open_uploads(platform: Platform) -> list[str]:
     """The multipart uploads that were neither completed nor aborted."""
     return [found.upload_id async for found in platform.objects.list_multipart_uploads("")]
+
+
+def hours_pass(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the sweep all uploads are older than any that may still be under way."""
+    later = utc_now() + timedelta(hours=2)
+    monkeypatch.setattr(platform.reaper, "_now", lambda: later)
 
 
 def numbers(ticket: dict[str, Any]) -> list[int]:

@@ -10,7 +10,7 @@ from typing import Final
 MAX_PARTS: Final = 10_000
 MIN_PART_BYTES: Final = 5 * 1024**2
 MAX_PART_BYTES: Final = 5 * 1024**3
-_FEW_PARTS: Final = 1_000
+_MOST_URLS: Final = 1_000
 _MEBIBYTE: Final = 1024**2
 
 
@@ -49,12 +49,12 @@ class PartPlan:
 def plan_parts(file_size: int, preferred_part_size: int) -> PartPlan:
     """The plan for a file of `file_size` bytes: parts as large as preferred, larger where there would be too many.
 
-    That is above a thousand, each of which has a URL that is answered, unless they would be larger than S3 takes.
+    More than a thousand are too many, since each has a URL in the answer, unless they would be larger than S3 takes.
 
     Raises ValueError for a file that no 10,000 parts of 5 GiB can hold, or without bytes.
     """
     if not 1 <= file_size <= MAX_PARTS * MAX_PART_BYTES:
         raise ValueError(f"a file of {file_size} bytes cannot be uploaded in parts")
-    fewest_bytes = -(-file_size // _FEW_PARTS)
+    fewest_bytes = -(-file_size // _MOST_URLS)
     needed = -(-fewest_bytes // _MEBIBYTE) * _MEBIBYTE
     return PartPlan(file_size, min(max(preferred_part_size, needed, MIN_PART_BYTES), MAX_PART_BYTES))

@@ -29,18 +29,6 @@ logger = logging.getLogger(__name__)
 _JITTER = 0.2
 
 
-def _sorted_uploads(
-    found: Iterable[PendingMultipartUpload],
-) -> tuple[list[PendingMultipartUpload], dict[PendingMultipartUpload, UUID]]:
-    """Multipart uploads that clients send parts to, and those that are copies of a media's bytes, made by confirm.
-
-    Others under `uploads/` are not ours, and in neither.
-    """
-    copies = {upload: owner for upload in found if (owner := copied_media_id_of(upload.key)) is not None}
-    by_clients = [upload for upload in found if upload not in copies and upload.key.startswith(PENDING_PREFIX)]
-    return by_clients, copies
-
-
 class BytesRemover:
     """Removes what the store still holds of media that are gone."""
 
@@ -200,7 +188,7 @@ class Reaper:
         except NotImplementedByStore:
             logger.debug("the store has no multipart uploads to list")
             return 0
-        by_clients, copies = _sorted_uploads(found)
+        by_clients, copies = _by_maker(found)
         return await self._abort_unexpected(by_clients) + await self._abort_abandoned(copies)
 
     async def _abort_unexpected(self, found: Sequence[PendingMultipartUpload]) -> int:
@@ -220,7 +208,7 @@ class Reaper:
             try:
                 await self._objects.abort_multipart_upload(upload.key, upload.upload_id)
             except AccessDenied as error:
-                # A key made before copies were made in parts: the others must not wait for a new one.
+                # An access key from before copies in parts: the other uploads must not wait for its new policy.
                 denied = error
                 continue
             self._passes.removed(MULTIPART_UPLOAD)
@@ -237,3 +225,15 @@ class Reaper:
             logger.warning("could not %s, will try again: %s", what, error)
             return False
         return True
+
+
+def _by_maker(
+    found: Sequence[PendingMultipartUpload],
+) -> tuple[list[PendingMultipartUpload], dict[PendingMultipartUpload, UUID]]:
+    """Multipart uploads that clients send parts to, and those that are copies of a media's bytes, made by confirm.
+
+    Others under `uploads/` are not ours, and in neither.
+    """
+    copies = {upload: owner for upload in found if (owner := copied_media_id_of(upload.key)) is not None}
+    by_clients = [upload for upload in found if upload not in copies and upload.key.startswith(PENDING_PREFIX)]
+    return by_clients, copies

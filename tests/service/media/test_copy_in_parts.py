@@ -1,20 +1,18 @@
 """Files that are too large to be published by one copy; what one copy takes is lowered from 5 GiB to 5 MiB."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from erasing import erase_to_the_end
-from part_client import FILM, IN_PARTS, PART, begun, film, open_uploads
+from part_client import FILM, IN_PARTS, PART, begun, film, hours_pass, open_uploads
 from service_platform import MakePlatform, Platform
 from upload_client import File, UploadClient
 
 from mediabucket_s3 import copies
 from mediabucket_s3.errors import AccessDenied, StoreUnavailable
 from mediabucket_s3.objects import BucketObjects
-from mediabucket_service.clock import utc_now
 from mediabucket_service.media.repository import MediaRepository
 
 LOWERED = {"largest_copy_bytes": PART}
@@ -52,11 +50,6 @@ def condition_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
         return {"CopySource": original(bucket, copy)["CopySource"]}
 
     monkeypatch.setattr(copies, "_source", unconditional)
-
-
-def hours_pass(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    later = utc_now() + timedelta(hours=2)
-    monkeypatch.setattr(platform.reaper, "_now", lambda: later)
 
 
 async def require_published(user: UploadClient, platform: Platform, media_id: str, file: File = FILM) -> None:
@@ -208,7 +201,7 @@ async def test_what_was_copied_for_a_file_that_is_gone_meanwhile_goes_too(
     alice: UploadClient, platform: Platform, monkeypatch: pytest.MonkeyPatch, gone: str
 ) -> None:
     ticket = await begun(alice)
-    whole = copies._whole
+    whole = copies._etag_of_whole
 
     async def interrupted(*arguments: Any) -> str:
         etag = await whole(*arguments)
@@ -218,7 +211,7 @@ async def test_what_was_copied_for_a_file_that_is_gone_meanwhile_goes_too(
             await platform.change(ticket["media_id"], "status = 'expired', bytes_removed_at = now()")
         raise StoreUnavailable("HeadObject", "InternalError", 500, etag)
 
-    monkeypatch.setattr(copies, "_whole", interrupted)
+    monkeypatch.setattr(copies, "_etag_of_whole", interrupted)
     assert (await alice.confirm(ticket["media_id"])).status_code == 503
     assert await platform.keys("uploads/") == []
 

@@ -2,17 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from part_client import FILM, IN_PARTS, begin, begun, open_uploads, piece, put_part, put_parts
+from part_client import FILM, IN_PARTS, begin, begun, hours_pass, open_uploads, piece, put_part, put_parts
 from service_platform import MakePlatform, Platform
 from upload_client import UploadClient
 
 from mediabucket_s3.errors import PreconditionFailed, StoreUnavailable
 from mediabucket_s3.objects import BucketObjects, UploadedPart
-from mediabucket_service.clock import utc_now
 from mediabucket_service.media.multipart_repository import MultipartRepository
 
 STALE = "expires_at = now() - interval '1 second'"
@@ -22,12 +20,6 @@ STALE = "expires_at = now() - interval '1 second'"
 async def platform(make_platform: MakePlatform) -> AsyncIterator[Platform]:
     async with make_platform(uploads=IN_PARTS) as running:
         yield running
-
-
-def hours_pass(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For the sweep all uploads are older than any that may still be under way."""
-    later = utc_now() + timedelta(hours=2)
-    monkeypatch.setattr(platform.reaper, "_now", lambda: later)
 
 
 async def test_a_cancelled_upload_is_aborted(alice: UploadClient, platform: Platform) -> None:
