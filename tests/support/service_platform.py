@@ -1,5 +1,6 @@
 """The running application as tests see it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from told_metrics import told
 from upload_client import UploadClient
 
 from mediabucket_api.capabilities import CapabilityName
@@ -107,4 +109,12 @@ async def running_platform(
     ):
         verifier = token_verifier(settings, connection)
         _, reaper = build_services(settings, connection, storage, Metrics(), verifier)
+        await _first_clean_up(http)
         yield Platform(app, connection, settings, http, client, storage.database, storage.objects, reaper)
+
+
+async def _first_clean_up(http: httpx.AsyncClient) -> None:
+    """Wait for the pass that each service begins with: its sweep holds the lock that tests look for."""
+    async with asyncio.timeout(30):
+        while not (await told(http)).of("mediabucket_reaper_passes_total"):
+            await asyncio.sleep(0.005)
