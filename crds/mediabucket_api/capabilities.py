@@ -14,6 +14,7 @@ class CapabilityName(StrEnum):
     CHECKSUM_ON_COPY = "ChecksumOnCopy"
     COPY_SOURCE_IF_MATCH = "CopySourceIfMatch"
     MULTIPART = "Multipart"
+    UPLOAD_PART_COPY = "UploadPartCopy"
     CORS_PREFLIGHT = "CorsPreflight"
     BUCKET_POLICY = "BucketPolicy"
     PUBLIC_ACCESS_BLOCK = "PublicAccessBlock"

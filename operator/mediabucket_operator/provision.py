@@ -11,7 +11,7 @@ from mediabucket_api.capabilities import CapabilityName
 from mediabucket_api.connection import BucketConnection
 from mediabucket_api.object_store import IamMode
 from mediabucket_api.resources import MediaBucket, ObjectStore
-from mediabucket_api.spec import Integrity
+from mediabucket_api.spec import MAX_SINGLE_PUT_BYTES, Integrity, Uploads
 from mediabucket_api.status import (
     CapabilityVerdict,
     ConditionStatus,
@@ -33,6 +33,9 @@ from mediabucket_operator.stores import Stores
 from mediabucket_operator.workload import WorkloadIncomplete
 from mediabucket_s3.errors import NotImplementedByStore, S3Error, StoreUnavailable, Throttled
 
+# What a manifest can ask for, and the capabilities that it takes.
+_SIGNED_NEEDS: Final = (CapabilityName.SIGNED_CHECKSUM, CapabilityName.IF_NONE_MATCH)
+_LARGE_FILES_NEED: Final = (CapabilityName.MULTIPART, CapabilityName.UPLOAD_PART_COPY)
 _SHARED: Final = Verdict.true(
     "Shared", "applications use the store's own key, which reaches every bucket: iam.mode of the ObjectStore is Shared"
 )
@@ -265,8 +268,8 @@ class Provisioning:
 
     def _verify(self, connection: BucketConnection) -> None:
         """Walk the path of an upload when it may have changed, or has not been walked to its end yet."""
-        if lack := unpromised(self._resource.spec.uploads.integrity, connection.capabilities):
-            self._verdicts[ConditionType.UPLOAD_PATH_VERIFIED] = Verdict.false("IntegrityNotEnforced", lack)
+        if broken := unkept(self._resource.spec.uploads, connection.capabilities):
+            self._verdicts[ConditionType.UPLOAD_PATH_VERIFIED] = broken
             return
         # A new probe is a new look at the store: the path is walked again, once for each.
         probed = max((found.probed_at.isoformat() for found in self._access.resource.status.capabilities), default="")
@@ -325,13 +328,20 @@ def scope(key: KeyInUse, store: ObjectStore) -> Verdict:
     return Verdict.true("Rotating", f"{key.retiring_key_id} still works until {key.retire_after}")
 
 
-def unpromised(integrity: Integrity, capabilities: Mapping[str, str]) -> str | None:
-    """Why this store cannot be held to the integrity that the manifest promises; None when it can."""
-    needed = [CapabilityName.SIGNED_CHECKSUM, CapabilityName.IF_NONE_MATCH]
-    lacking = [name for name in needed if capabilities.get(name, CapabilityVerdict.ENFORCED) != "Enforced"]
-    if integrity != Integrity.SIGNED or not lacking:
-        return None
-    return (
-        f"uploads.integrity is Signed, and the store does not enforce {' and '.join(lacking)}: use Verified, which"
-        " proves every upload at confirm"
-    )
+def unkept(uploads: Uploads, capabilities: Mapping[str, str]) -> Verdict | None:
+    """Which promise of the manifest this store cannot be held to; None when it can to all."""
+    unenforced = [name for name in _SIGNED_NEEDS if capabilities.get(name, CapabilityVerdict.ENFORCED) != "Enforced"]
+    if uploads.integrity == Integrity.SIGNED and unenforced:
+        return Verdict.false(
+            "IntegrityNotEnforced",
+            f"uploads.integrity is Signed, and the store does not enforce {' and '.join(unenforced)}: use Verified,"
+            " which proves every upload at confirm",
+        )
+    lacking = [name for name in _LARGE_FILES_NEED if capabilities.get(name) == CapabilityVerdict.UNSUPPORTED]
+    if uploads.max_bytes > MAX_SINGLE_PUT_BYTES and lacking:
+        return Verdict.false(
+            "LargeFilesUnsupported",
+            f"uploads.maxBytes is {uploads.max_bytes}, and the store lacks {' and '.join(lacking)}, without which files"
+            f" above {MAX_SINGLE_PUT_BYTES} bytes are refused: set that or less, or use another store",
+        )
+    return None

@@ -118,11 +118,20 @@ class Presigner:
         return self.sign("DELETE", key, expires_in=expires_in)
 
     def copy(
-        self, source: str, destination: str, *, expires_in: int, headers: Mapping[str, str] | None = None
+        self,
+        source: str,
+        destination: str,
+        *,
+        expires_in: int,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
     ) -> PresignedRequest:
-        """A URL for a copy within the bucket; `headers` are signed as well. Raises UnsignableKey, ValueError."""
+        """A URL for a copy within the bucket; `headers` are signed as well, and a `query` that makes it one of a part.
+
+        Raises UnsignableKey, ValueError.
+        """
         told = {"x-amz-copy-source": f"/{self._bucket}/{_encoded_key(source)}", **(headers or {})}
-        return self.sign("PUT", destination, headers=told, expires_in=expires_in)
+        return self.sign("PUT", destination, headers=told, query=query, expires_in=expires_in)
 
     def sign(
         self,

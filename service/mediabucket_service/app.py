@@ -14,6 +14,8 @@ from typing_extensions import override
 
 from mediabucket_api.capabilities import CapabilityName
 from mediabucket_api.connection import BucketConnection
+from mediabucket_api.spec import Uploads
+from mediabucket_api.status import CapabilityVerdict
 from mediabucket_s3.objects import BucketObjects
 from mediabucket_s3.presign import Presigner
 from mediabucket_service import health
@@ -178,7 +180,7 @@ def build_services(
     settings: Settings, connection: BucketConnection, storage: Storage, metrics: Metrics, verifier: TokenVerifier
 ) -> tuple[Services, Reaper]:
     """Put the parts together: what requests are answered with, and the clean-up beside it."""
-    uploads = connection.spec.uploads
+    uploads = _publishable(connection, settings.largest_copy_bytes)
     stale_after_seconds = uploads.stale_after_seconds
     repository = MediaRepository(storage.database, connection.bucket, stale_after_seconds=stale_after_seconds)
     removal = RemovalRepository(storage.database, connection.bucket)
@@ -198,6 +200,7 @@ def build_services(
         # Unless a probe says otherwise it is tried once.
         store_hashes_copies=connection.capabilities.get(CapabilityName.CHECKSUM_ON_COPY, "Enforced") == "Enforced",
         store_pins_copies=_enforced(connection, CapabilityName.COPY_SOURCE_IF_MATCH),
+        store_pins_parts=_enforced(connection, CapabilityName.UPLOAD_PART_COPY),
     )
     presigner = Presigner(connection.store, connection.bucket)
     urls = MediaUrls(connection.spec, presigner)
@@ -271,6 +274,14 @@ def token_verifier(settings: Settings, connection: BucketConnection) -> TokenVer
     auth = connection.spec.service.auth
     secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret and not auth.jwks_url else None
     return TokenVerifier.configured(jwks_url=auth.jwks_url, secret=secret, issuer=auth.issuer, audience=auth.audience)
+
+
+def _publishable(connection: BucketConnection, largest_copy_bytes: int) -> Uploads:
+    """The manifest's `uploads`, without files that this store could never publish."""
+    uploads = connection.spec.uploads
+    if connection.capabilities.get(CapabilityName.UPLOAD_PART_COPY) != CapabilityVerdict.UNSUPPORTED:
+        return uploads
+    return uploads.model_copy(update={"max_bytes": min(uploads.max_bytes, largest_copy_bytes)})
 
 
 def _enforced(connection: BucketConnection, capability: CapabilityName) -> bool | None:

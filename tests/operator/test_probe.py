@@ -36,6 +36,7 @@ MOTO = ENFORCED | dict.fromkeys(
         CapabilityName.SIGNED_CONTENT_LENGTH,
         CapabilityName.SIGNED_CHECKSUM,
         CapabilityName.COPY_SOURCE_IF_MATCH,
+        CapabilityName.UPLOAD_PART_COPY,
         CapabilityName.IAM,
     ),
     "Ignored",
@@ -87,6 +88,8 @@ def test_a_store_that_enforces_nothing(moto: StoreConnection, bucket: str) -> No
 def test_evidence_says_what_the_store_answered_and_no_secret(seaweedfs: SeaweedFS, bucket: str) -> None:
     told = {capability.name: capability.evidence for capability in probed(seaweedfs.connection, bucket)}
     assert told["SignedChecksum"] == "PUT as signed: 200; other bytes: 400 BadDigest"
+    refused = "a part of another state: 412 PreconditionFailed"
+    assert told["UploadPartCopy"] == f"copy of a part as signed: 200; {refused}"
     assert told["IfNoneMatch"] == "PUT as signed: 200; a second PUT: 412 PreconditionFailed"
     everything = " ".join(filter(None, told.values()))
     assert seaweedfs.connection.secret_access_key.get_secret_value() not in everything

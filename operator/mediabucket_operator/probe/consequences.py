@@ -15,6 +15,7 @@ _LACKS: Final[Mapping[CapabilityName, str]] = {
     CapabilityName.IF_NONE_MATCH: "uploads.integrity Signed cannot be promised; a URL can be used more than once",
     CapabilityName.COPY_SOURCE_IF_MATCH: "confirm copies each file once more, to verify what no client can replace",
     CapabilityName.MULTIPART: "large files cannot be offered in parts",
+    CapabilityName.UPLOAD_PART_COPY: "files above 5 GiB cannot be published, and are refused",
     CapabilityName.CORS_PREFLIGHT: "browsers can upload only if the store is set up elsewhere to let their pages in",
     CapabilityName.BUCKET_POLICY: "publicAccess PublicRead and requireTLS cannot be enforced by the store",
     CapabilityName.PUBLIC_ACCESS_BLOCK: "only the bucket's policy keeps it from the public; it is checked instead",
@@ -28,6 +29,8 @@ _LACKS: Final[Mapping[CapabilityName, str]] = {
 }
 # Where a store that takes something and does not act on it is another matter than one that lacks it.
 _IGNORES: Final[Mapping[CapabilityName, str]] = {
+    CapabilityName.UPLOAD_PART_COPY: "confirm copies each file above 5 GiB once more, to verify what no client can"
+    " replace",
     CapabilityName.IAM: "each application's key reaches every bucket; CredentialsReady is False until iam.mode: Shared"
     " accepts that",
 }

@@ -28,6 +28,7 @@ TRIALS: Final[dict[CapabilityName, Trial]] = {
     CapabilityName.CHECKSUM_ON_COPY: uploads.checksum_on_copy,
     CapabilityName.COPY_SOURCE_IF_MATCH: uploads.copy_source_if_match,
     CapabilityName.MULTIPART: uploads.multipart,
+    CapabilityName.UPLOAD_PART_COPY: uploads.upload_part_copy,
     CapabilityName.CORS_PREFLIGHT: configuration.cors_preflight,
     CapabilityName.BUCKET_POLICY: configuration.bucket_policy,
     CapabilityName.PUBLIC_ACCESS_BLOCK: configuration.public_access_block,

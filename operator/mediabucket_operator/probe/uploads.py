@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -16,6 +16,7 @@ from mediabucket_operator.probe.laboratory import (
     key,
     unsupported,
 )
+from mediabucket_s3.errors import NotImplementedByStore
 from mediabucket_s3.presign import PresignedRequest
 from mediabucket_s3.raw_requests import RawResponse
 
@@ -24,6 +25,7 @@ _OTHER: Final = b"A PROBE OF THIS STORE"
 _UPLOAD_ID: Final = re.compile(rb"<UploadId>([^<]+)</UploadId>")
 # S3 wants all parts but the last to have 5 MiB; one alone is the last.
 _PART: Final = b"part"
+_OTHER_STATE: Final = {"x-amz-copy-source-if-match": '"00000000000000000000000000000000"'}
 
 
 def signature_verified(laboratory: Laboratory) -> Finding:
@@ -77,17 +79,12 @@ def checksum_on_copy(laboratory: Laboratory) -> Finding:
 
 
 def copy_source_if_match(laboratory: Laboratory) -> Finding:
-    wrong = {"x-amz-copy-source-if-match": '"00000000000000000000000000000000"'}
     accepted = _copy(laboratory, "copied", {})
-    return _refuses(accepted, "a copy of another state", lambda: _copy(laboratory, "copied", wrong), what="copy")
+    return _refuses(accepted, "a copy of another state", lambda: _copy(laboratory, "copied", _OTHER_STATE), what="copy")
 
 
 def multipart(laboratory: Laboratory) -> Finding:
-    begun = laboratory.call("POST", "parts", query={"uploads": ""})
-    found = _UPLOAD_ID.search(begun.body)
-    if found is None:
-        return unsupported(f"beginning a multipart upload: {begun.summary}")
-    upload = {"uploadId": found.group(1).decode()}
+    upload = _begun(laboratory, "parts")
     part = laboratory.call("PUT", "parts", query={"partNumber": "1", **upload}, body=_PART)
     listed = laboratory.call("GET", "parts", query=upload)
     aborted = laboratory.call("DELETE", "parts", query=upload)
@@ -99,6 +96,28 @@ def multipart(laboratory: Laboratory) -> Finding:
     return enforced("a part was sent, listed and aborted")
 
 
+def upload_part_copy(laboratory: Laboratory) -> Finding:
+    upload = _begun(laboratory, "copied-parts")
+    laboratory.upload("source", _BODY)
+
+    def copy_part(headers: Mapping[str, str]) -> RawResponse:
+        request = laboratory.presigner.copy(
+            key("source"),
+            key("copied-parts"),
+            headers={"x-amz-copy-source-range": "bytes=0-0", **headers},
+            query={"partNumber": "1", **upload},
+            expires_in=URL_SECONDS,
+        )
+        return laboratory.send(request)
+
+    copied = copy_part({})
+    found = _refuses(copied, "a part of another state", lambda: copy_part(_OTHER_STATE), what="copy of a part")
+    laboratory.call("DELETE", "copied-parts", query=upload)
+    if copied.ok and b"CopyPartResult" not in copied.body:
+        return unsupported(f"copy of a part: {copied.summary}, and nothing was copied")
+    return found
+
+
 def _refuses(accepted: RawResponse, what_is_wrong: str, wrong: Callable[[], RawResponse], what: str = "PUT") -> Finding:
     """Enforced: the right request is accepted, and the wrong one refused."""
     if not accepted.ok:
@@ -106,6 +125,15 @@ def _refuses(accepted: RawResponse, what_is_wrong: str, wrong: Callable[[], RawR
     answer = wrong()
     evidence = f"{what} as signed: {accepted.summary}; {what_is_wrong}: {answer.summary}"
     return ignored(evidence) if answer.ok else enforced(evidence)
+
+
+def _begun(laboratory: Laboratory, name: str) -> dict[str, str]:
+    """What names a new multipart upload in a query. Raises NotImplementedByStore."""
+    begun = laboratory.call("POST", name, query={"uploads": ""})
+    found = _UPLOAD_ID.search(begun.body)
+    if found is None:
+        raise NotImplementedByStore("CreateMultipartUpload", begun.summary, begun.status)
+    return {"uploadId": found.group(1).decode()}
 
 
 def _copy(laboratory: Laboratory, name: str, headers: dict[str, str]) -> RawResponse:

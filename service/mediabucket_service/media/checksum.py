@@ -46,17 +46,23 @@ class ChecksumReader:
     """Asks the store first, then lets it hash a copy, and streams the bytes only when it can do neither."""
 
     def __init__(
-        self, objects: BucketObjects, *, store_hashes_copies: bool = True, store_pins_copies: bool | None = None
+        self,
+        objects: BucketObjects,
+        *,
+        store_hashes_copies: bool = True,
+        store_pins_copies: bool | None = None,
+        store_pins_parts: bool | None = None,
     ) -> None:
         """`store_hashes_copies` False: a probe found that it does not, and it is not tried.
 
         `store_pins_copies`: whether a copy is refused when its source has changed; None: to be found out.
+        `store_pins_parts`: the same of copies in parts.
         """
         self._objects = objects
         # Else learned from the first copy: a store that did not hash one will not hash the next.
         self._store_hashes_copies = store_hashes_copies
-        # Of copies in one call, and of those in parts, of which a probe tells nothing.
-        self._store_pins_copies = {False: store_pins_copies, True: None}
+        # By whether the copy is made in parts.
+        self._store_pins_copies = {False: store_pins_copies, True: store_pins_parts}
         # What tries that are under way may have set aside.
         self._own_keys: set[str] = set()
 

@@ -60,13 +60,17 @@ class Confirmation:
         answer_seconds: float,
         store_hashes_copies: bool = True,
         store_pins_copies: bool | None = None,
+        store_pins_parts: bool | None = None,
     ) -> None:
         """`lease_seconds`: how long one try owns an upload. `answer_seconds`: how long a request waits for it."""
         self._repository = repository
         self._objects = objects
         self._metrics = metrics
         self._checksums = ChecksumReader(
-            objects, store_hashes_copies=store_hashes_copies, store_pins_copies=store_pins_copies
+            objects,
+            store_hashes_copies=store_hashes_copies,
+            store_pins_copies=store_pins_copies,
+            store_pins_parts=store_pins_parts,
         )
         self._cdn_url = cdn_url
         self._lease_seconds = lease_seconds

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from erasing import erase_to_the_end
 from part_client import FILM, IN_PARTS, PART, begun, film, hours_pass, open_uploads
-from service_platform import MakePlatform, Platform
+from service_platform import PROBED, MakePlatform, Platform
 from upload_client import File, UploadClient
 
 from mediabucket_s3 import copies
@@ -50,6 +50,11 @@ def condition_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
         return {"CopySource": original(bucket, copy)["CopySource"]}
 
     monkeypatch.setattr(copies, "_source", unconditional)
+
+
+def probed(parts: str) -> dict[str, str]:
+    """What a probe has found, with this verdict on copies of parts."""
+    return PROBED | {"UploadPartCopy": parts}
 
 
 async def require_published(user: UploadClient, platform: Platform, media_id: str, file: File = FILM) -> None:
@@ -117,6 +122,39 @@ async def test_a_store_that_ignores_the_condition_of_parts_publishes_what_was_se
         ticket = await begun(alice, file)
         await require_published(alice, platform, ticket["media_id"], file)
         await alice.delete(ticket["media_id"])
+
+
+@pytest.mark.promise(1)
+@pytest.mark.parametrize("verdict", ["Enforced", "Ignored"])
+async def test_what_a_probe_found_of_parts_is_not_asked_again(
+    make_platform: MakePlatform, monkeypatch: pytest.MonkeyPatch, verdict: str
+) -> None:
+    async def asked(*_: object) -> bool:
+        raise AssertionError("it is known")
+
+    monkeypatch.setattr("mediabucket_s3.objects.ignores_condition_of_part", asked)
+    if verdict == "Ignored":
+        condition_is_ignored(monkeypatch)
+    async with make_platform(settings_changes=LOWERED, uploads=IN_PARTS, capabilities=probed(verdict)) as platform:
+        alice = platform.user()
+        ticket = await begun(alice)
+        await require_published(alice, platform, ticket["media_id"])
+
+
+@pytest.mark.parametrize("multipart", [False, True])
+async def test_a_store_that_copies_no_parts_is_sent_no_file_that_it_could_not_publish(
+    make_platform: MakePlatform, multipart: bool
+) -> None:
+    capabilities = probed("Unsupported")
+    async with make_platform(settings_changes=LOWERED, uploads=IN_PARTS, capabilities=capabilities) as platform:
+        alice = platform.user()
+        refused = await alice.initiate(FILM, multipart=multipart)
+        assert (refused.status_code, refused.json()["type"]) == (400, "urn:mediabucket:problem:file-too-large")
+        assert refused.json()["max_bytes"] == PART
+        assert await platform.keys() == []
+        at_the_bound = File(FILM.content[:PART], "film.mp4", "video/mp4")
+        ticket = await begun(alice, at_the_bound)
+        await require_published(alice, platform, ticket["media_id"], at_the_bound)
 
 
 async def test_a_store_that_fails_a_part_is_asked_again(
