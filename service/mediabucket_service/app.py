@@ -213,7 +213,9 @@ def build_services(
         presigner,
         store_takes_parts=connection.capabilities.get(CapabilityName.MULTIPART, "Enforced") == "Enforced",
     )
-    announced = InitiateRepository(storage.database, connection.bucket, stale_after_seconds=uploads.stale_after_seconds)
+    announced = InitiateRepository(
+        storage.database, connection.bucket, stale_after_seconds=stale_after_seconds, limits=uploads.limits
+    )
     initiation = Initiation(uploads, announced, presigner, urls, parts, metrics.uploads)
     flows = Flows(media, _messages(storage))
     reaper = Reaper(

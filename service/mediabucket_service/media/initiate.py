@@ -9,18 +9,14 @@ from mediabucket_s3.errors import S3Error
 from mediabucket_s3.presign import Presigner
 from mediabucket_service.clock import Clock, utc_now
 from mediabucket_service.identifiers import new_identifier
-from mediabucket_service.media.initiate_repository import (
-    Announced,
-    InitiateRepository,
-    LimitExceeded,
-    NewUpload,
-    Outcome,
-)
+from mediabucket_service.media.announced import Announced, NewUpload, UploadKey
+from mediabucket_service.media.initiate_repository import InitiateRepository, Outcome
 from mediabucket_service.media.keys import media_type_of, pending_key, published_key
 from mediabucket_service.media.models import MediaStatus
 from mediabucket_service.media.part_urls import PartUploads
 from mediabucket_service.media.schemas import ExistingMedia, InitiateUpload, MultipartTicket, UploadTicket
 from mediabucket_service.media.urls import MediaUrls
+from mediabucket_service.media.user_limits import LimitExceeded
 from mediabucket_service.metrics import UploadMetrics
 from mediabucket_service.problems import (
     ConfirmInProgress,
@@ -59,8 +55,6 @@ class Initiation:
         self._parts = parts
         self._metrics = metrics
         self._now = now
-        limits = uploads.limits
-        self._limited = limits.pending_per_user is not None or limits.bytes_per_user is not None
 
     async def initiate(self, user_id: str, request: InitiateUpload) -> Answer:
         """A URL to upload to, or the media if the user has these bytes already.
@@ -69,12 +63,10 @@ class Initiation:
         """
         self._check_allowed(request)
         upload = self._new_upload(user_id, request)
-        if self._limited:
-            return await self._answer(await self._outcome_within(upload), request)
         for _ in range(_TRIES):
-            announced = await self._repository.initiate(upload)
-            if announced is not None:
-                return await self._answer(announced, request)
+            outcome = await self._repository.initiate(upload)
+            if outcome is not None:
+                return await self._answer(outcome, request)
         raise _settling()
 
     async def initiate_many(self, user_id: str, requests: Sequence[InitiateUpload]) -> list[Answer | Problem]:
@@ -107,23 +99,13 @@ class Initiation:
             return problem
         return None
 
-    async def _outcome_within(self, upload: NewUpload) -> Outcome | None:
-        for _ in range(_TRIES):
-            outcomes = await self._repository.initiate_within([upload], self._uploads.limits)
-            if upload.key in outcomes:
-                return outcomes[upload.key]
-        return None
-
-    async def _outcomes(self, uploads: list[NewUpload]) -> Mapping[tuple[str, bytes], Outcome]:
-        outcomes: dict[tuple[str, bytes], Outcome] = {}
+    async def _outcomes(self, uploads: list[NewUpload]) -> Mapping[UploadKey, Outcome]:
+        outcomes: dict[UploadKey, Outcome] = {}
         for _ in range(_TRIES):
             missing = [upload for upload in uploads if upload.key not in outcomes]
             if not missing:
                 break
-            if self._limited:
-                outcomes |= await self._repository.initiate_within(missing, self._uploads.limits)
-            else:
-                outcomes |= await self._repository.initiate_many(missing)
+            outcomes |= await self._repository.initiate_many(missing)
         return outcomes
 
     async def _answer_or_problem(self, outcome: Outcome | None, request: InitiateUpload) -> Answer | Problem:

@@ -5,17 +5,19 @@ Times are the database's, so that replicas' clocks play no part.
 
 import asyncio
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
-from uuid import UUID
 from weakref import WeakValueDictionary
 
+from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
 from mediabucket_api.spec import UploadLimits
 from mediabucket_service.batching import Batcher
 from mediabucket_service.database import Connection, Database
+from mediabucket_service.media.announced import Announced, NewUpload, UploadKey
+from mediabucket_service.media.user_limits import LimitExceeded, Usage, lock_free_users, lock_user, usages
 
 # More than the pool lets wait for a database that is away: what comes then is refused at once, behind nobody.
 _SLOTS: Final = 4
@@ -27,7 +29,7 @@ WITH wanted AS (
     -- One document: an array for each column took psycopg twice as long, and PostgreSQL no less.
     SELECT * FROM json_to_recordset(%(files)s::json)
         AS files (media_id uuid, uploaded_by text, file_name text, file_path text, media_type text, file_size bigint,
-                  mime_type text, checksum bytea, metadata jsonb)
+                  mime_type text, checksum bytea, metadata jsonb, known boolean)
 ), completed AS (
     -- The limit keeps the planner from joining whole tables: one look into the index for each file.
     SELECT found.* FROM wanted CROSS JOIN LATERAL (
@@ -43,7 +45,7 @@ WITH wanted AS (
     WHERE NOT EXISTS (SELECT FROM completed
                       WHERE completed.uploaded_by = wanted.uploaded_by AND completed.checksum = wanted.checksum)
       -- Counted as completed, and deleted since: announced now it would be beyond the limit that it was not held to.
-      AND checksum <> ALL(%(known)s::bytea[])
+      AND NOT known
     ORDER BY uploaded_by, checksum
     ON CONFLICT (bucket, uploaded_by, checksum) WHERE status = 'pending' DO UPDATE
     SET file_name = excluded.file_name, file_size = excluded.file_size, mime_type = excluded.mime_type,
@@ -58,176 +60,114 @@ SELECT media_id, uploaded_by, checksum, status, file_name, file_path, file_size,
 FROM (SELECT * FROM completed UNION ALL SELECT * FROM pending) AS answered
 """
 
-_LOCK_USER = "SELECT pg_advisory_xact_lock(hashtextextended(%(bucket)s || ' ' || %(user_id)s, 0))"
-
-# Two index-only scans, of the very indexes that settle the races: nothing is counted that could be wrong.
-_USAGE = """
-SELECT pending.count AS pending, pending.bytes + completed.bytes AS bytes, pending.announced, pending.sizes,
-       completed.known
-FROM (SELECT count(*), coalesce(sum(file_size), 0)::bigint AS bytes,
-             array_agg(checksum) FILTER (WHERE checksum = ANY(%(checksums)s)) AS announced,
-             array_agg(file_size) FILTER (WHERE checksum = ANY(%(checksums)s)) AS sizes
-      FROM media_files WHERE bucket = %(bucket)s AND uploaded_by = %(user_id)s AND status = 'pending') AS pending,
-     (SELECT coalesce(sum(file_size), 0)::bigint AS bytes,
-             array_agg(checksum) FILTER (WHERE checksum = ANY(%(checksums)s)) AS known
-      FROM media_files WHERE bucket = %(bucket)s AND uploaded_by = %(user_id)s AND status = 'completed'
-        AND duplicate_of IS NULL) AS completed
-"""
-
-
-class NewUpload(NamedTuple):
-    """What initiate knows about a file that may not exist yet."""
-
-    media_id: UUID
-    uploaded_by: str
-    file_name: str
-    file_path: str
-    media_type: str
-    file_size: int
-    mime_type: str
-    checksum: bytes
-    metadata: dict[str, str]
-
-    @property
-    def key(self) -> tuple[str, bytes]:
-        """What makes two uploads the same: the user and the bytes."""
-        return self.uploaded_by, self.checksum
-
-    def as_json(self) -> dict[str, Any]:
-        """Every column, as PostgreSQL reads its type from JSON."""
-        return self._asdict() | {"media_id": str(self.media_id), "checksum": f"\\x{self.checksum.hex()}"}
-
-
-class Announced(NamedTuple):
-    """A file that a user has announced, now or before: `status` is pending or completed."""
-
-    media_id: UUID
-    status: str
-    file_name: str
-    file_path: str
-    file_size: int
-    mime_type: str
-    media_type: str
-    checksum: bytes
-    upload_id: str | None
-    part_size: int | None
-
-
-@dataclass(frozen=True)
-class LimitExceeded:
-    """Which limit of the manifest an upload would break: its name there, its value, and what is used already."""
-
-    limit: str
-    allowed: int
-    used: int
-
-
-@dataclass
-class Usage:
-    """What a user holds: uploads that are pending, and bytes that are stored or reserved. `announced` are the sizes
-    of those pending, `known` the checksums of those completed, as far as they were asked about.
-    """
-
-    pending: int
-    held_bytes: int
-    announced: dict[bytes, int]
-    known: set[bytes]
-
-    def admit(self, upload: NewUpload, limits: UploadLimits) -> LimitExceeded | None:
-        """Reserve room for one more upload, or say which limit it would break.
-
-        A completed file takes nothing more; one that is pending only what its new announcement adds.
-        """
-        if upload.checksum in self.known:
-            return None
-        announced = self.announced.get(upload.checksum)
-        if announced is None and limits.pending_per_user is not None and self.pending >= limits.pending_per_user:
-            return LimitExceeded("pendingPerUser", limits.pending_per_user, self.pending)
-        added = upload.file_size - (announced or 0)
-        if added > 0 and limits.bytes_per_user is not None and self.held_bytes + added > limits.bytes_per_user:
-            return LimitExceeded("bytesPerUser", limits.bytes_per_user, self.held_bytes)
-        self.pending += announced is None
-        self.held_bytes += added
-        return None
-
 
 Outcome = Announced | LimitExceeded
 
 
 class InitiateRepository:
-    """Finds or announces files of one bucket.
+    """Finds or announces files of one bucket, within the limits of its manifest for each user.
 
     A file without an outcome was settled, or deleted, by a concurrent transaction meanwhile: try again.
     """
 
-    def __init__(self, database: Database, bucket: str, *, stale_after_seconds: int) -> None:
+    def __init__(
+        self, database: Database, bucket: str, *, stale_after_seconds: int, limits: UploadLimits | None = None
+    ) -> None:
         self._database = database
         self._bucket = bucket
         self._stale_after_seconds = stale_after_seconds
-        # As many as there are users with calls under way.
+        self._limits = limits or UploadLimits()
+        self._limited = self._limits.pending_per_user is not None or self._limits.bytes_per_user is not None
+        # As many as there are users with calls that wait for each other.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._batcher = Batcher(self._initiate_all, slots=_SLOTS, size=_BATCH)
+        together = self._initiate_those_free if self._limited else self._initiate_all
+        self._batcher: Batcher[UploadKey, NewUpload, Outcome] = Batcher(together, slots=_SLOTS, size=_BATCH)
 
-    async def initiate(self, upload: NewUpload) -> Announced | None:
-        """The user's completed media with these bytes, or the pending one, made if need be.
+    async def initiate(self, upload: NewUpload) -> Outcome | None:
+        """The user's completed media with these bytes, or the pending one, made if need be; else the limit it breaks.
 
         Requests that come while a statement is under way share the next one.
         """
-        return await self._batcher.submit(upload.key, upload)
+        outcome = await self._batcher.submit(upload.key, upload)
+        if outcome is None and self._limited:
+            # Somebody else decides for this user just now: that may take long, and others must not wait for it.
+            return (await self._initiate_in_turn([upload])).get(upload.key)
+        return outcome
 
-    async def initiate_many(self, uploads: Sequence[NewUpload]) -> Mapping[tuple[str, bytes], Announced]:
-        """`initiate` for files that differ in user or bytes, in one round trip; the outcome of each by its key."""
+    async def initiate_many(self, uploads: Sequence[NewUpload]) -> Mapping[UploadKey, Outcome]:
+        """`initiate` for files of one user that differ in bytes, in one round trip, two where users have limits; the
+        outcome of each by its key.
+        """
+        if self._limited:
+            return await self._initiate_in_turn(uploads)
         return await self._initiate_all({upload.key: upload for upload in uploads})
 
-    async def initiate_within(
-        self, uploads: Sequence[NewUpload], limits: UploadLimits
-    ) -> Mapping[tuple[str, bytes], Outcome]:
-        """`initiate_many` for files of one user under the manifest's limits, one call at a time for each user.
+    async def _initiate_all(self, uploads: Mapping[UploadKey, NewUpload]) -> Mapping[UploadKey, Outcome]:
+        return _announced(await self._database.fetch_all(_INITIATE, self._parameters(uploads.values())))
 
-        Two round trips: the lock and what it protects, then what came of that. Who waits for his own calls does so
-        without a connection, so that no user can hold them all.
+    async def _initiate_in_turn(self, uploads: Sequence[NewUpload]) -> Mapping[UploadKey, Outcome]:
+        """For one user, one call at a time. Who waits for his own calls does so without a connection, so that no user
+        can hold them all.
         """
         user_id = uploads[0].uploaded_by
-        names = {"bucket": self._bucket, "user_id": user_id, "checksums": [upload.checksum for upload in uploads]}
-        async with (
-            self._turns.setdefault(user_id, asyncio.Lock()),
-            self._database.connection() as connection,
-            connection.pipeline(),
-        ):
+        async with self._turns.setdefault(user_id, asyncio.Lock()), self._transaction() as connection:
+            await lock_user(connection, self._bucket, user_id)
+            usage = await usages(connection, self._bucket, uploads)
+            decided = await self._decide(connection, uploads, usage)
+        return await decided.outcomes()
+
+    async def _initiate_those_free(self, uploads: Mapping[UploadKey, NewUpload]) -> Mapping[UploadKey, Outcome]:
+        """For all users for whom nobody decides now. Those of the others have no outcome."""
+        async with self._transaction() as connection:
+            users = await lock_free_users(connection, self._bucket, {upload.uploaded_by for upload in uploads.values()})
+            usage = await usages(connection, self._bucket, uploads.values())
+            ours = {row["user_id"] for row in await users.fetchall()}
+            mine = [upload for upload in uploads.values() if upload.uploaded_by in ours]
+            decided = await self._decide(connection, mine, usage)
+        return await decided.outcomes()
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Connection]:
+        """Of two round trips: the locks and what they protect, then what came of that."""
+        async with self._database.connection() as connection, connection.pipeline():
             # Not `transaction()`, which in a pipeline waits for the answer to BEGIN, and to all before COMMIT.
             # After an exception the connection is rolled back as it is left.
             await connection.execute("BEGIN")
-            await connection.execute(_LOCK_USER.encode(), names)
-            usage = _usage(await _rows(connection, _USAGE, names))
-            exceeded = {upload.key: usage.admit(upload, limits) for upload in uploads}
-            refused: dict[tuple[str, bytes], Outcome] = {key: told for key, told in exceeded.items() if told}
-            admitted = [upload for upload in uploads if upload.key not in refused]
-            cursor = await connection.execute(_INITIATE.encode(), self._parameters(admitted, known=usage.known))
+            yield connection
             await connection.execute("COMMIT")
-        # Not before: within the pipeline it would be a round trip of its own.
-        return refused | _announced(await cursor.fetchall())
 
-    async def _initiate_all(
-        self, uploads: Mapping[tuple[str, bytes], NewUpload]
-    ) -> Mapping[tuple[str, bytes], Announced]:
-        return _announced(await self._database.fetch_all(_INITIATE, self._parameters(list(uploads.values()))))
+    async def _decide(
+        self, connection: Connection, uploads: Sequence[NewUpload], usage: Mapping[str, Usage]
+    ) -> "_Decided":
+        refused: dict[UploadKey, LimitExceeded] = {}
+        admitted = []
+        known = {(user, checksum) for user, used in usage.items() for checksum in used.known}
+        for upload in uploads:
+            if (exceeded := usage[upload.uploaded_by].admit(upload, self._limits)) is not None:
+                refused[upload.key] = exceeded
+            else:
+                admitted.append(upload)
+        cursor = await connection.execute(_INITIATE.encode(), self._parameters(admitted, known))
+        return _Decided(refused, cursor)
 
-    def _parameters(self, uploads: Sequence[NewUpload], known: Collection[bytes] = ()) -> dict[str, Any]:
+    def _parameters(self, uploads: Iterable[NewUpload], known: Collection[UploadKey] = ()) -> dict[str, Any]:
         return {
             "bucket": self._bucket,
             "stale_after": self._stale_after_seconds,
-            "known": list(known),
-            "files": json.dumps([upload.as_json() for upload in uploads]),
+            "files": json.dumps([upload.as_json() | {"known": upload.key in known} for upload in uploads]),
         }
 
 
-def _usage(rows: Sequence[DictRow]) -> Usage:
-    [row] = rows
-    announced = dict(zip(row["announced"] or (), row["sizes"] or (), strict=True))
-    return Usage(row["pending"], row["bytes"], announced, set(row["known"] or ()))
+class _Decided(NamedTuple):
+    refused: Mapping[UploadKey, LimitExceeded]
+    announced: "AsyncCursor[DictRow]"
+
+    async def outcomes(self) -> Mapping[UploadKey, Outcome]:
+        """Not before the end of the transaction: within the pipeline it would be a round trip of its own."""
+        return {**self.refused, **_announced(await self.announced.fetchall())}
 
 
-def _announced(rows: Sequence[DictRow]) -> dict[tuple[str, bytes], Announced]:
+def _announced(rows: Sequence[DictRow]) -> dict[UploadKey, Outcome]:
     return {
         (row["uploaded_by"], row["checksum"]): Announced(
             media_id=row["media_id"],
@@ -243,8 +183,3 @@ def _announced(rows: Sequence[DictRow]) -> dict[tuple[str, bytes], Announced]:
         )
         for row in rows
     }
-
-
-async def _rows(connection: Connection, query: str, parameters: dict[str, Any]) -> list[DictRow]:
-    cursor = await connection.execute(query.encode(), parameters)
-    return await cursor.fetchall()

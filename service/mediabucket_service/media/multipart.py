@@ -12,7 +12,7 @@ from typing import Final
 from mediabucket_api.spec import Integrity, Uploads
 from mediabucket_s3.errors import InvalidRequest, NotImplementedByStore, ObjectMissing
 from mediabucket_s3.objects import BucketObjects, UploadedPart
-from mediabucket_service.media.initiate_repository import Announced
+from mediabucket_service.media.announced import Announced
 from mediabucket_service.media.keys import pending_key
 from mediabucket_service.media.models import MediaFile
 from mediabucket_service.media.multipart_repository import MultipartRepository

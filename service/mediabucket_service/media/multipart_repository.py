@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from mediabucket_service.database import Database
-from mediabucket_service.media.initiate_repository import Announced
+from mediabucket_service.media.announced import Announced
 from mediabucket_service.media.models import MediaFile
 
 

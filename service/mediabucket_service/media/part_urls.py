@@ -11,8 +11,8 @@ from mediabucket_api.spec import Integrity, Uploads
 from mediabucket_s3.errors import ObjectMissing
 from mediabucket_s3.presign import Presigner
 from mediabucket_service.clock import Clock, utc_now
+from mediabucket_service.media.announced import Announced
 from mediabucket_service.media.confirm import settled
-from mediabucket_service.media.initiate_repository import Announced
 from mediabucket_service.media.keys import pending_key
 from mediabucket_service.media.models import MediaFile, MediaStatus
 from mediabucket_service.media.multipart import MAX_PARTS_TOLD, MultipartUploads, upload_lost

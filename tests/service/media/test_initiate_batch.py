@@ -4,7 +4,6 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +18,8 @@ from mediabucket_s3.errors import Throttled
 from mediabucket_s3.objects import BucketObjects
 from mediabucket_service.database import Database
 from mediabucket_service.identifiers import new_identifier
-from mediabucket_service.media.initiate_repository import InitiateRepository, NewUpload
+from mediabucket_service.media.announced import Announced, NewUpload
+from mediabucket_service.media.initiate_repository import InitiateRepository
 
 PROBLEM = "urn:mediabucket:problem:"
 
@@ -80,9 +80,10 @@ async def test_a_hundred_files_are_one_statement(alice: UploadClient, monkeypatc
 LIMITS = UploadLimits.model_validate({"pendingPerUser": 1000, "bytesPerUser": 2**40})
 
 
+@pytest.mark.parametrize("together", [True, False], ids=["one batch", "users at once"])
 @pytest.mark.parametrize(("limits", "round_trips"), [(None, 1), (LIMITS, 2)], ids=["no limits", "limits"])
-async def test_a_batch_needs_so_many_round_trips(
-    platform: Platform, limits: UploadLimits | None, round_trips: int
+async def test_a_hundred_files_need_so_many_round_trips(
+    platform: Platform, limits: UploadLimits | None, round_trips: int, together: bool
 ) -> None:
     url = platform.settings.database_url.get_secret_value()
     found = re.search(r":(\d+)/", url)
@@ -92,23 +93,23 @@ async def test_a_batch_needs_so_many_round_trips(
         distant(int(found[1]), one_way) as port,
         Database(url.replace(f":{found[1]}/", f":{port}/"), pool_size=1, timeout_seconds=20) as database,
     ):
-        repository = InitiateRepository(database, f"b-{uuid4()}", stale_after_seconds=60)
+        repository = InitiateRepository(database, f"b-{uuid4()}", stale_after_seconds=60, limits=limits)
         for first in (0, 100):
-            uploads = [new_upload(number) for number in range(first, first + 100)]
+            uploads = [new_upload(number, number % 10 * (not together)) for number in range(first, first + 100)]
             # The first call opens the connection, and asks what the second knows.
             started = time.monotonic()
-            if limits is None:
-                outcomes: Mapping[Any, Any] = await repository.initiate_many(uploads)
+            if together:
+                outcomes = list((await repository.initiate_many(uploads)).values())
             else:
-                outcomes = await repository.initiate_within(uploads, limits)
+                outcomes = [one for one in await asyncio.gather(*map(repository.initiate, uploads)) if one is not None]
             took = time.monotonic() - started
-            assert len(outcomes) == 100
+            assert [outcome.status for outcome in outcomes if isinstance(outcome, Announced)] == ["pending"] * 100
         assert round_trips * one_way <= took < (round_trips + 1) * one_way
 
 
-def new_upload(number: int) -> NewUpload:
+def new_upload(number: int, user: int = 0) -> NewUpload:
     checksum = number.to_bytes(32, "big")
-    return NewUpload(new_identifier(), "alice", "a.png", f"k{number}", "image", 1, "image/png", checksum, {})
+    return NewUpload(new_identifier(), f"user {user}", "a.png", f"k{number}", "image", 1, "image/png", checksum, {})
 
 
 async def test_a_file_whose_parts_the_store_refuses_keeps_no_other_back(

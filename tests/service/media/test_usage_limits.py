@@ -10,7 +10,7 @@ from erasing import erase_to_the_end, upload_duplicate
 from service_platform import MakePlatform, Platform
 from upload_client import File, UploadClient
 
-from mediabucket_service.media.initiate_repository import Usage
+from mediabucket_service.media.user_limits import Usage
 
 FIRST, SECOND = File(b"1" * 1000), File(b"2" * 1000)
 STALE = "expires_at = now() - interval '1 second'"
@@ -124,6 +124,44 @@ async def test_a_user_with_many_calls_leaves_connections_to_the_others(make_plat
             assert not any(call.done() for call in calls)
         assert {answer.status_code for answer in await asyncio.gather(*calls)} == {200}
         assert len(platform.services.initiation._repository._turns) == 0
+
+
+async def test_users_who_announce_at_once_are_limited_each_by_himself(make_platform: MakePlatform) -> None:
+    """Their requests share a transaction: alice has the file, carol has a place and bob has none."""
+    async with make_platform(uploads={"limits": {"pendingPerUser": 1}}) as platform:
+        alice, bob, carol = platform.user("alice"), platform.user("bob"), platform.user("carol")
+        media = await alice.upload(FIRST)
+        for user in (alice, bob):
+            await user.begin(SECOND)
+        answers = await asyncio.gather(*(user.initiate(FIRST) for user in (alice, bob, carol)))
+        assert [answer.status_code for answer in answers] == [200, 429, 200]
+        assert answers[0].json()["media_id"] == media["media_id"]
+        assert answers[2].json()["exists"] is False
+        assert await users_of(platform, "pending") == ["alice", "bob", "carol"]
+
+
+async def test_who_is_decided_for_elsewhere_keeps_nobody_waiting(make_platform: MakePlatform) -> None:
+    """Another replica is at work for alice, and bob's request came in the same moment as hers."""
+    async with make_platform(uploads={"limits": {"pendingPerUser": 1}}) as platform:
+        alice, bob = platform.user("alice"), platform.user("bob")
+        names = {"bucket": platform.connection.bucket}
+        async with platform.database.transaction() as connection:
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(bucket)s || ' alice', 0))", names)
+            hers, his = (asyncio.create_task(user.initiate(FIRST)) for user in (alice, bob))
+            async with asyncio.timeout(2):
+                assert (await his).status_code == 200
+            assert not hers.done()
+        assert (await hers).status_code == 200
+        assert await users_of(platform, "pending") == ["alice", "bob"]
+
+
+async def users_of(platform: Platform, status: str) -> list[str]:
+    """To whom the media of this status belong, one each."""
+    rows = await platform.database.fetch_all(
+        "SELECT uploaded_by FROM media_files WHERE bucket = %(bucket)s AND status = %(status)s ORDER BY uploaded_by",
+        {"bucket": platform.connection.bucket, "status": status},
+    )
+    return [row["uploaded_by"] for row in rows]
 
 
 async def test_ends_and_beginnings_at_once_leave_nothing_reserved(make_platform: MakePlatform) -> None:
