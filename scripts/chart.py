@@ -65,14 +65,16 @@ class OperatorImage(Image):
     """When the image is fetched."""
 
 
-class ServiceImage(Image):
-    repository: Repository = "mediabucket-service"
-    """Where the image is, without tag."""
-
-
 class Reference(Values):
     name: Name
     """Name of a Secret in the namespace of the release."""
+
+
+class ServiceImage(Image):
+    repository: Repository = "mediabucket-service"
+    """Where the image is, without tag."""
+    pull_secrets: list[Name] = []
+    """Names of Secrets with which it is fetched, in the namespace of each MediaBucket; a manifest may name others."""
 
 
 class Crds(Values):

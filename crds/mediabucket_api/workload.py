@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
 
-from mediabucket_api.base import ApiModel, Expected, HttpUrl, Name, Rule, ShortText
+from mediabucket_api.base import ApiModel, Expected, HttpUrl, ListType, Name, Rule, ShortText
 
 HostName = Annotated[
     str,
@@ -33,6 +33,13 @@ class SecretReference(ApiModel):
     """Name of the Secret."""
     key: ShortText | None = None
     """Key within the Secret, where more than one makes sense."""
+
+
+class PullSecretReference(ApiModel):
+    """A Secret of type kubernetes.io/dockerconfigjson in the MediaBucket's own namespace."""
+
+    name: Name
+    """Name of the Secret."""
 
 
 class Replicas(ApiModel):
@@ -132,6 +139,11 @@ class Service(ApiModel):
     """How many replicas run, as load demands."""
     image: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
     """Container image instead of the one released with the operator."""
+    # https://kubernetes.io/docs/tasks/configure-pod-container/pull-image-private-registry/
+    image_pull_secrets: Annotated[
+        tuple[PullSecretReference, ...], Field(max_length=8), ListType("map", keys=("name",))
+    ] = ()
+    """Secrets with which the image is fetched; empty: those whose names the operator was given, if any."""
     resources: Resources = Resources()
     """Processor time and memory of each replica."""
     database: SecretSource = SecretSource()

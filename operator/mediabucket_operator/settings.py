@@ -17,6 +17,8 @@ class OperatorSettings(BaseSettings):
     cluster_id: Annotated[str, Field(min_length=1, max_length=63)] | None = None
     # The upload service released with this operator.
     service_image: str | None = None
+    # Names of Secrets with which it is fetched, in the namespace of each MediaBucket; a JSON list.
+    service_image_pull_secrets: tuple[str, ...] = ()
     ingress_class: str | None = None
     # `<namespace>/<name>` of the Gateway that HTTPRoutes attach to.
     gateway: Annotated[str, Field(pattern=r"^[a-z0-9-]+/[a-z0-9.-]+$")] | None = None

@@ -165,6 +165,7 @@ def _pod(resource: MediaBucket, connection: BucketConnection, settings: Operator
         )
     name = child_name(resource)
     return {
+        **_pull_secrets(resource, settings),
         "serviceAccountName": name,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -191,6 +192,11 @@ def _pod(resource: MediaBucket, connection: BucketConnection, settings: Operator
             {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
         ],
     }
+
+
+def _pull_secrets(resource: MediaBucket, settings: OperatorSettings) -> dict[str, Any]:
+    names = [secret.name for secret in resource.spec.service.image_pull_secrets] or settings.service_image_pull_secrets
+    return {"imagePullSecrets": [{"name": name} for name in names]} if names else {}
 
 
 def _migrations(resource: MediaBucket, image: str) -> dict[str, Any]:

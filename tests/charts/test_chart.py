@@ -271,6 +271,7 @@ def test_the_operator_understands_its_environment(
         [port] = objects.container["ports"]
         assert OperatorSettings().port == port["containerPort"]
     assert OperatorSettings().gateway == "gateways/public"
+    assert OperatorSettings().service_image_pull_secrets == ("registry",)
 
 
 def test_no_secret_is_listed_or_watched(default: Objects, everything: Objects) -> None:

@@ -77,6 +77,19 @@ def test_available_follows_the_deployment(platform: Platform, team: str) -> None
     assert platform.get("media", team)["status"]["service"] == {"url": "https://media.example.com", "readyReplicas": 2}
 
 
+def test_the_secrets_for_a_private_registry_follow_the_manifest(platform: Platform, team: str) -> None:
+    def named(deployment: dict[str, Any]) -> list[dict[str, str]] | None:
+        found: list[dict[str, str]] | None = deployment["spec"]["template"]["spec"].get("imagePullSecrets")
+        return found
+
+    assert named(served(platform, team, imagePullSecrets=[{"name": "registry"}, {"name": "mirror"}])) == [
+        {"name": "registry"},
+        {"name": "mirror"},
+    ]
+    served(platform, team, imagePullSecrets=[])
+    eventually(lambda: named(platform.kube.get("deployment", "media-media", team)) is None)
+
+
 def test_foreign_changes_of_our_fields_are_healed_and_others_left_alone(platform: Platform, team: str) -> None:
     served(platform, team)
     image = {"spec": {"template": {"spec": {"containers": [{"name": "service", "image": "evil:1"}]}}}}

@@ -55,6 +55,7 @@ FULL: dict[str, list[dict[str, Any]]] = {
                 "state": "Enabled",
                 "replicas": {"min": 2, "max": 6},
                 "image": "service:1",
+                "imagePullSecrets": [{"name": "registry"}],
                 "resources": {
                     "requests": {"cpu": "50m", "memory": "128Mi"},
                     "limits": {"cpu": "1", "memory": "512Mi"},
@@ -121,6 +122,7 @@ NUMBERED = {
     "matchNames": "chat-{}",
     "tags": "team{}",
     "webhooks": "hook-{}",
+    "imagePullSecrets": "registry-{}",
 }
 # Bounds that another rule of the object forbids to reach in the full object: what has to be different with them.
 WITH_BOUND: dict[tuple[str, str, Any], dict[str, Any]] = {
