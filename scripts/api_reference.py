@@ -19,7 +19,7 @@ from mediabucket_service.settings import Settings
 
 WHAT_TO_DO = {
     "malformed-request": "Correct the fields that `errors` names.",
-    "file-too-large": "Choose a smaller file, or raise `uploads.maxBytes`.",
+    "file-too-large": "Choose a smaller file, or raise `uploads.maxBytes`, as far as the store goes.",
     "type-not-allowed": "Choose another file, or allow the type in `uploads.allowedMimeTypes`.",
     "unauthenticated": "Send a fresh token as `Authorization: Bearer`.",
     "forbidden": "Use a token with the scope that the call needs.",

@@ -17,8 +17,10 @@ from mediabucket_operator.credentials import BucketIdentity
 from mediabucket_operator.probe import bucket_name_for, consequences, probe_store, runner
 from mediabucket_operator.probe.laboratory import Laboratory
 from mediabucket_s3.admin import BucketAdmin
-from mediabucket_s3.errors import AccessDenied, BucketTaken, StoreUnavailable
+from mediabucket_s3.errors import AccessDenied, BucketTaken, StoreUnavailable, Throttled
 from mediabucket_s3.identities import IdentityAdmin
+from mediabucket_s3.presign import PresignedRequest
+from mediabucket_s3.raw_requests import RawResponse, RawSender
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 ENFORCED = dict.fromkeys(CapabilityName, "Enforced")
@@ -88,8 +90,8 @@ def test_a_store_that_enforces_nothing(moto: StoreConnection, bucket: str) -> No
 def test_evidence_says_what_the_store_answered_and_no_secret(seaweedfs: SeaweedFS, bucket: str) -> None:
     told = {capability.name: capability.evidence for capability in probed(seaweedfs.connection, bucket)}
     assert told["SignedChecksum"] == "PUT as signed: 200; other bytes: 400 BadDigest"
-    refused = "a part of another state: 412 PreconditionFailed"
-    assert told["UploadPartCopy"] == f"copy of a part as signed: 200; {refused}"
+    assert told["UploadPartCopy"] == "copy of a part as signed: 200; of another state: 412 PreconditionFailed"
+    assert told["CopySourceIfMatch"] == "copy as signed: 200; of another state: 412 PreconditionFailed"
     assert told["IfNoneMatch"] == "PUT as signed: 200; a second PUT: 412 PreconditionFailed"
     everything = " ".join(filter(None, told.values()))
     assert seaweedfs.connection.secret_access_key.get_secret_value() not in everything
@@ -145,6 +147,64 @@ def test_one_trial_that_is_refused_does_not_end_the_others(
     monkeypatch.setitem(runner.TRIALS, CapabilityName.CORS_PREFLIGHT, fail)
     found = verdicts(probed(seaweedfs.connection, bucket))
     assert found == {name.value: verdict for name, verdict in SEAWEEDFS.items()} | {"CorsPreflight": "Unsupported"}
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, header: str, status: int) -> None:
+    """All requests with this header are answered so, whatever the store would say."""
+    original = RawSender.__call__
+
+    def answer(self: RawSender, request: PresignedRequest, *others: Any, **options: Any) -> RawResponse:
+        if header in request.headers:
+            return RawResponse(status, {}, b"<Error><Code>Whatever</Code></Error>")
+        return original(self, request, *others, **options)
+
+    monkeypatch.setattr(RawSender, "__call__", answer)
+
+
+@pytest.mark.parametrize("status", [400, 403, 500])
+def test_only_a_failed_precondition_proves_that_copies_are_pinned(
+    seaweedfs: SeaweedFS, bucket: str, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    answering(monkeypatch, "x-amz-copy-source-if-match", status)
+    found = verdicts(probed(seaweedfs.connection, bucket))
+    assert (found["CopySourceIfMatch"], found["UploadPartCopy"]) == ("Ignored", "Ignored")
+
+
+@pytest.mark.parametrize(("status", "error"), [(429, Throttled), (503, StoreUnavailable)])
+@pytest.mark.parametrize("header", ["x-amz-copy-source-if-match", "x-amz-copy-source", "if-none-match"])
+def test_an_answer_of_a_busy_store_is_no_verdict(
+    seaweedfs: SeaweedFS,
+    bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
+    header: str,
+    status: int,
+    error: type[Exception],
+) -> None:
+    with monkeypatch.context() as busy:
+        answering(busy, header, status)
+        with pytest.raises(error):
+            probed(seaweedfs.connection, bucket)
+    require_nothing_left(seaweedfs.connection, bucket)
+
+
+def test_a_part_is_copied_whole(seaweedfs: SeaweedFS, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS takes no range of a source that is as small as the probe's."""
+    answering(monkeypatch, "x-amz-copy-source-range", 400)
+    assert verdicts(probed(seaweedfs.connection, bucket))["UploadPartCopy"] == "Enforced"
+
+
+def test_a_store_that_copies_no_parts(seaweedfs: SeaweedFS, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = RawSender.__call__
+
+    def answer(self: RawSender, request: PresignedRequest, *others: Any, **options: Any) -> RawResponse:
+        if "x-amz-copy-source" in request.headers and "partNumber" in request.url:
+            return RawResponse(501, {}, b"<Error><Code>NotImplemented</Code></Error>")
+        return original(self, request, *others, **options)
+
+    monkeypatch.setattr(RawSender, "__call__", answer)
+    found = probed(seaweedfs.connection, bucket)
+    assert verdicts(found)["UploadPartCopy"] == "Unsupported"
+    assert "UploadPartCopy: files above 5 GiB cannot be published, and are refused" in consequences(found)
 
 
 def test_a_store_that_is_down_is_not_probed(seaweedfs: SeaweedFS, bucket: str) -> None:

@@ -29,7 +29,7 @@ def cors_preflight(laboratory: Laboratory) -> Finding:
     upload = laboratory.signed_upload("cors", b"cors")
 
     def preflight(origin: str) -> bool:
-        answer = laboratory.send.preflight(upload, origin)
+        answer = laboratory.sender.preflight(upload, origin)
         return answer.ok and answer.headers.get(_ALLOW_ORIGIN) in (origin, "*")
 
     if not _soon(lambda: preflight(_ALLOWED)):

@@ -13,7 +13,14 @@ from mediabucket_api.status import CapabilityVerdict
 from mediabucket_s3.addressing import bucket_address
 from mediabucket_s3.admin import BucketAdmin
 from mediabucket_s3.answers import AnswerListener
-from mediabucket_s3.errors import BucketMissing, BucketTaken, NotImplementedByStore, S3Error
+from mediabucket_s3.errors import (
+    BucketMissing,
+    BucketTaken,
+    NotImplementedByStore,
+    S3Error,
+    StoreUnavailable,
+    Throttled,
+)
 from mediabucket_s3.identities import IdentityAdmin
 from mediabucket_s3.presign import PresignedRequest, Presigner
 from mediabucket_s3.raw_requests import RawResponse, RawSender
@@ -24,6 +31,7 @@ logger = logging.getLogger(__name__)
 MARK: Final = ".mediabucket-probe/"
 URL_SECONDS: Final = 120
 CONTENT_TYPE: Final = "text/plain"
+_NO_VERDICT: Final = {429: Throttled, 503: StoreUnavailable}
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,16 @@ class Laboratory:
         self.admin = BucketAdmin.connect(connection, bucket, on_answer)
         self.identities = IdentityAdmin.connect(connection, iam_endpoint, on_answer)
         self.presigner = Presigner(connection, bucket)
-        self.send = RawSender(connection, on_answer)
+        self.sender = RawSender(connection, on_answer)
+
+    def send(
+        self, request: PresignedRequest, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> RawResponse:
+        """What the store answers. Raises StoreUnavailable, Throttled when it is not able to: that is no verdict."""
+        answer = self.sender(request, body, headers)
+        if answer.status in _NO_VERDICT:
+            raise _NO_VERDICT[answer.status](f"presigned {request.method}", answer.code or str(answer.status))
+        return answer
 
     def open(self) -> None:
         """Make the bucket, or take over the one that a crashed probe has left. Raises S3Error."""

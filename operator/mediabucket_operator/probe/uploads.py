@@ -5,6 +5,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Final
 
 from mediabucket_operator.probe.laboratory import (
@@ -79,8 +80,7 @@ def checksum_on_copy(laboratory: Laboratory) -> Finding:
 
 
 def copy_source_if_match(laboratory: Laboratory) -> Finding:
-    accepted = _copy(laboratory, "copied", {})
-    return _refuses(accepted, "a copy of another state", lambda: _copy(laboratory, "copied", _OTHER_STATE), what="copy")
+    return _pins("copy", _copy(laboratory, "copied", {}), lambda: _copy(laboratory, "copied", _OTHER_STATE))
 
 
 def multipart(laboratory: Laboratory) -> Finding:
@@ -97,6 +97,10 @@ def multipart(laboratory: Laboratory) -> Finding:
 
 
 def upload_part_copy(laboratory: Laboratory) -> Finding:
+    """Of the whole source: S3 takes no range of one that has less than 5 MiB.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
+    """
     upload = _begun(laboratory, "copied-parts")
     laboratory.upload("source", _BODY)
 
@@ -104,27 +108,38 @@ def upload_part_copy(laboratory: Laboratory) -> Finding:
         request = laboratory.presigner.copy(
             key("source"),
             key("copied-parts"),
-            headers={"x-amz-copy-source-range": "bytes=0-0", **headers},
+            headers=headers,
             query={"partNumber": "1", **upload},
             expires_in=URL_SECONDS,
         )
         return laboratory.send(request)
 
     copied = copy_part({})
-    found = _refuses(copied, "a part of another state", lambda: copy_part(_OTHER_STATE), what="copy of a part")
+    found = _pins("copy of a part", copied, lambda: copy_part(_OTHER_STATE))
     laboratory.call("DELETE", "copied-parts", query=upload)
     if copied.ok and b"CopyPartResult" not in copied.body:
         return unsupported(f"copy of a part: {copied.summary}, and nothing was copied")
     return found
 
 
-def _refuses(accepted: RawResponse, what_is_wrong: str, wrong: Callable[[], RawResponse], what: str = "PUT") -> Finding:
+def _refuses(accepted: RawResponse, what_is_wrong: str, wrong: Callable[[], RawResponse]) -> Finding:
     """Enforced: the right request is accepted, and the wrong one refused."""
     if not accepted.ok:
-        return unsupported(f"{what} as signed: {accepted.summary}")
+        return unsupported(f"PUT as signed: {accepted.summary}")
     answer = wrong()
-    evidence = f"{what} as signed: {accepted.summary}; {what_is_wrong}: {answer.summary}"
+    evidence = f"PUT as signed: {accepted.summary}; {what_is_wrong}: {answer.summary}"
     return ignored(evidence) if answer.ok else enforced(evidence)
+
+
+def _pins(what: str, accepted: RawResponse, of_another_state: Callable[[], RawResponse]) -> Finding:
+    """Enforced: what has changed is not copied, and for that reason. Bytes are published on the strength of it, so that
+    no other refusal will do.
+    """
+    if not accepted.ok:
+        return unsupported(f"{what} as signed: {accepted.summary}")
+    answer = of_another_state()
+    evidence = f"{what} as signed: {accepted.summary}; of another state: {answer.summary}"
+    return enforced(evidence) if answer.status == HTTPStatus.PRECONDITION_FAILED else ignored(evidence)
 
 
 def _begun(laboratory: Laboratory, name: str) -> dict[str, str]:

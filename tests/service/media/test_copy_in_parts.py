@@ -71,6 +71,19 @@ async def require_published(user: UploadClient, platform: Platform, media_id: st
     assert await open_uploads(platform) == []
 
 
+async def require_verified_or_refused(
+    user: UploadClient, platform: Platform, media_id: str, *, refused: bool = True
+) -> None:
+    """The bytes that were announced are published, or, where they may be `refused`, none."""
+    answer = await user.confirm(media_id)
+    if answer.status_code == 200 or not refused:
+        await require_published(user, platform, media_id)
+        return
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:mediabucket:problem:upload-mismatch")
+    assert await platform.keys() == []
+    assert await open_uploads(platform) == []
+
+
 @pytest.mark.promise(1)
 async def test_a_file_above_the_bound_is_published_in_parts(alice: UploadClient, platform: Platform) -> None:
     for file in (FILM, OTHERS):
@@ -104,13 +117,7 @@ async def test_bytes_that_arrive_while_parts_are_copied_are_verified_or_refused(
     if ignored:
         condition_is_ignored(monkeypatch)
     before_part(monkeypatch, number, lambda: alice.put(ticket, OTHERS.content))
-    answer = await alice.confirm(ticket["media_id"])
-    if answer.status_code == 200:
-        await require_published(alice, platform, ticket["media_id"])
-        return
-    assert (answer.status_code, answer.json()["type"]) == (422, "urn:mediabucket:problem:upload-mismatch")
-    assert await platform.keys() == []
-    assert await open_uploads(platform) == []
+    await require_verified_or_refused(alice, platform, ticket["media_id"])
 
 
 @pytest.mark.promise(1)
@@ -125,10 +132,13 @@ async def test_a_store_that_ignores_the_condition_of_parts_publishes_what_was_se
 
 
 @pytest.mark.promise(1)
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 4, 5, 6])
 @pytest.mark.parametrize("verdict", ["Enforced", "Ignored"])
-async def test_what_a_probe_found_of_parts_is_not_asked_again(
-    make_platform: MakePlatform, monkeypatch: pytest.MonkeyPatch, verdict: str
+async def test_what_a_probe_found_of_parts_is_not_asked_again_and_relied_on(
+    make_platform: MakePlatform, monkeypatch: pytest.MonkeyPatch, verdict: str, number: int
 ) -> None:
+    """Other bytes arrive before the `number`-th part; 0: none do."""
+
     async def asked(*_: object) -> bool:
         raise AssertionError("it is known")
 
@@ -137,8 +147,9 @@ async def test_what_a_probe_found_of_parts_is_not_asked_again(
         condition_is_ignored(monkeypatch)
     async with make_platform(settings_changes=LOWERED, uploads=IN_PARTS, capabilities=probed(verdict)) as platform:
         alice = platform.user()
-        ticket = await begun(alice)
-        await require_published(alice, platform, ticket["media_id"])
+        ticket = await alice.begin(FILM)
+        before_part(monkeypatch, number, lambda: alice.put(ticket, OTHERS.content))
+        await require_verified_or_refused(alice, platform, ticket["media_id"], refused=number > 0)
 
 
 @pytest.mark.parametrize("multipart", [False, True])
