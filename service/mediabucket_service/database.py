@@ -156,6 +156,7 @@ class Database:
             with severed_after(connection, self._timeout + GRACE_SECONDS):
                 # Of a transaction, not of the session: something that shares out sessions among clients would keep it.
                 await connection.execute("BEGIN")
+                await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
                 query = "SELECT pg_try_advisory_xact_lock(hashtextextended(%(name)s, 0)) AS ours"
                 row = await (await connection.execute(query, {"name": name})).fetchone()
             yield row is not None and row["ours"]
@@ -209,9 +210,15 @@ def _connection_options(url: str, timeout_seconds: float) -> dict[str, Any]:
         "tcp_user_timeout": int(timeout_seconds * 1000),
     }
     named = conninfo_to_dict(url)
+    milliseconds = int(timeout_seconds * 1000)
+    # A process that was frozen, or whose machine is gone, must not keep what its transactions have locked: a living one
+    # would have cut the connection by then.
+    limits = f"-c statement_timeout={milliseconds} -c idle_in_transaction_session_timeout={milliseconds}"
+    # Whatever the database's default is: a statement must see what others committed while it waited for a lock.
+    isolation = "-c default_transaction_isolation=read\\ committed"
     return {
         **{name: value for name, value in dead_peers.items() if name not in named},
         "autocommit": True,
         "row_factory": dict_row,
-        "options": f"-c statement_timeout={int(timeout_seconds * 1000)}",
+        "options": f"{limits} {isolation}",
     }

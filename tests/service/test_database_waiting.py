@@ -25,7 +25,7 @@ async def connected(
     url: str, *, timeout_seconds: float = 1.0, pool_size: int = 4, max_waiting: int = 100
 ) -> AsyncIterator[Database]:
     options = {"timeout_seconds": timeout_seconds, "pool_size": pool_size, "max_waiting": max_waiting}
-    async with Database(url, **options) as database:  # type: ignore[arg-type]
+    async with Database(url, **options) as database:
         await filled(database, pool_size)
         yield database
 
@@ -63,9 +63,12 @@ async def test_connections_that_went_silent_are_replaced(postgres: Postgres, dat
             assert await database.fetch_one("SELECT 1 AS n", {}) == {"n": 1}
 
 
+LOCK = b"SELECT pg_try_advisory_xact_lock(7) AS ours"
+
+
 async def frozen_half_way(database: Database, proxy: TcpProxy) -> None:
     async with database.transaction() as connection:
-        await connection.execute(b"SELECT 1")
+        await connection.execute(LOCK)
         proxy.freeze()
         await connection.execute(b"SELECT 1")
 
@@ -80,6 +83,32 @@ async def test_a_silent_server_cannot_hold_a_transaction(postgres: Postgres, dat
             assert time.monotonic() - started < 1 + GRACE_SECONDS + 4
             proxy.thaw()
             assert await database.fetch_one("SELECT 1 AS n", {}) == {"n": 1}
+
+
+async def test_what_a_frozen_client_has_locked_is_free_again(postgres: Postgres, database_url: str) -> None:
+    """As one whose machine has lost its power: its connections are never closed."""
+    port = postgres.ports["port"]
+    with TcpProxy(port) as proxy:
+        async with connected(database_url.replace(f":{port}/", f":{proxy.port}/")) as database:
+            with pytest.raises(DatabaseSilent):
+                await frozen_half_way(database, proxy)
+            async with (
+                await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other,
+                asyncio.timeout(5),
+            ):
+                while await (await other.execute(LOCK)).fetchone() == (False,):
+                    await asyncio.sleep(0.05)
+            proxy.thaw()
+
+
+async def test_a_database_with_another_isolation_is_used_with_ours(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute(f"ALTER DATABASE {owner.info.dbname} SET default_transaction_isolation = 'serializable'")
+    with psycopg.connect(database_url) as theirs:
+        assert theirs.execute("SHOW transaction_isolation").fetchone() == ("serializable",)
+    async with connected(database_url) as database, database.transaction() as connection:
+        shown = await (await connection.execute(b"SHOW transaction_isolation")).fetchone()
+        assert shown == {"transaction_isolation": "read committed"}
 
 
 async def test_a_statement_that_takes_too_long_is_ended_by_a_server_that_is_alive(database_url: str) -> None:

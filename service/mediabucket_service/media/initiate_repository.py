@@ -22,6 +22,8 @@ from mediabucket_service.media.user_limits import LimitExceeded, Usage, lock_fre
 # More than the pool lets wait for a database that is away: what comes then is refused at once, behind nobody.
 _SLOTS: Final = 4
 _BATCH: Final = 100
+# Who holds more is counted alone: 0.3 ms for each user, in a batch of a hundred, is what the others may wait.
+_MOST_FILES_TOGETHER: Final = 2000
 
 # Rows are taken in the order of the unique index, in every replica: no two statements can wait for each other.
 _INITIATE = """
@@ -80,6 +82,8 @@ class InitiateRepository:
         self._limited = self._limits.pending_per_user is not None or self._limits.bytes_per_user is not None
         # As many as there are users with calls that wait for each other.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        # Whoever waits in the database for a user's turn does so on a connection: these may all be lost for a while.
+        self._waiting_rooms = asyncio.Semaphore(_SLOTS)
         together = self._initiate_those_free if self._limited else self._initiate_all
         self._batcher: Batcher[UploadKey, NewUpload, Outcome] = Batcher(together, slots=_SLOTS, size=_BATCH)
 
@@ -90,7 +94,7 @@ class InitiateRepository:
         """
         outcome = await self._batcher.submit(upload.key, upload)
         if outcome is None and self._limited:
-            # Somebody else decides for this user just now: that may take long, and others must not wait for it.
+            # Somebody else decides for this user just now, or this one holds much: others must not wait for that.
             return (await self._initiate_in_turn([upload])).get(upload.key)
         return outcome
 
@@ -106,22 +110,28 @@ class InitiateRepository:
         return _announced(await self._database.fetch_all(_INITIATE, self._parameters(uploads.values())))
 
     async def _initiate_in_turn(self, uploads: Sequence[NewUpload]) -> Mapping[UploadKey, Outcome]:
-        """For one user, one call at a time. Who waits for his own calls does so without a connection, so that no user
-        can hold them all.
+        """For one user, one call at a time, and for some users at a time. Who waits for that does so without a
+        connection, so that nobody can hold them all.
         """
         user_id = uploads[0].uploaded_by
-        async with self._turns.setdefault(user_id, asyncio.Lock()), self._transaction() as connection:
+        async with (
+            self._turns.setdefault(user_id, asyncio.Lock()),
+            self._waiting_rooms,
+            self._transaction() as connection,
+        ):
             await lock_user(connection, self._bucket, user_id)
             usage = await usages(connection, self._bucket, uploads)
             decided = await self._decide(connection, uploads, usage)
         return await decided.outcomes()
 
     async def _initiate_those_free(self, uploads: Mapping[UploadKey, NewUpload]) -> Mapping[UploadKey, Outcome]:
-        """For all users for whom nobody decides now. Those of the others have no outcome."""
+        """For all users for whom nobody decides now, and who do not hold too much to be counted at once. Those of the
+        others have no outcome.
+        """
         async with self._transaction() as connection:
             users = await lock_free_users(connection, self._bucket, {upload.uploaded_by for upload in uploads.values()})
-            usage = await usages(connection, self._bucket, uploads.values())
-            ours = {row["user_id"] for row in await users.fetchall()}
+            usage = await usages(connection, self._bucket, uploads.values(), largest=_MOST_FILES_TOGETHER)
+            ours = {row["user_id"] for row in await users.fetchall()} & usage.keys()
             mine = [upload for upload in uploads.values() if upload.uploaded_by in ours]
             decided = await self._decide(connection, mine, usage)
         return await decided.outcomes()

@@ -21,20 +21,37 @@ WHERE pg_try_advisory_xact_lock(hashtextextended(%(bucket)s || ' ' || user_id, 0
 """
 
 # For each user two index-only scans, of the very indexes that settle the races: nothing is counted that could be wrong.
+# And for each file a look into the same indexes: compared with one another, the rows and the files of all users would
+# take as long as their product. With a `largest`, a user with more rows than that is left out.
 _USAGE: Final = """
-SELECT user_id, pending.count AS pending, pending.bytes + completed.bytes AS bytes, pending.announced, pending.sizes,
-       completed.known
+SELECT user_id, pending.count AS pending, pending.bytes + completed.bytes AS bytes, files.announced, files.sizes,
+       files.known
 FROM unnest(%(user_ids)s::text[]) AS users (user_id)
 CROSS JOIN LATERAL (
-    SELECT count(*), coalesce(sum(file_size), 0)::bigint AS bytes,
-           array_agg(checksum) FILTER (WHERE checksum = ANY(%(checksums)s)) AS announced,
-           array_agg(file_size) FILTER (WHERE checksum = ANY(%(checksums)s)) AS sizes
-    FROM media_files WHERE bucket = %(bucket)s AND uploaded_by = user_id AND status = 'pending') AS pending
+    SELECT count(*), coalesce(sum(file_size), 0)::bigint AS bytes
+    FROM (SELECT file_size FROM media_files
+          WHERE bucket = %(bucket)s AND uploaded_by = user_id AND status = 'pending'
+          LIMIT %(largest)s + 1) AS held) AS pending
 CROSS JOIN LATERAL (
-    SELECT coalesce(sum(file_size), 0)::bigint AS bytes,
-           array_agg(checksum) FILTER (WHERE checksum = ANY(%(checksums)s)) AS known
-    FROM media_files WHERE bucket = %(bucket)s AND uploaded_by = user_id AND status = 'completed'
-      AND duplicate_of IS NULL) AS completed
+    SELECT count(*), coalesce(sum(file_size), 0)::bigint AS bytes
+    FROM (SELECT file_size FROM media_files
+          WHERE bucket = %(bucket)s AND uploaded_by = user_id AND status = 'completed' AND duplicate_of IS NULL
+          LIMIT %(largest)s + 1) AS held) AS completed
+CROSS JOIN LATERAL (
+    SELECT array_agg(checksum) FILTER (WHERE announced.file_size IS NOT NULL) AS announced,
+           array_agg(announced.file_size) FILTER (WHERE announced.file_size IS NOT NULL) AS sizes,
+           array_agg(checksum) FILTER (WHERE known.file_size IS NOT NULL) AS known
+    FROM unnest(%(owners)s::text[], %(checksums)s::bytea[]) AS wanted (owner, checksum)
+    LEFT JOIN LATERAL (
+        SELECT file_size FROM media_files
+        WHERE bucket = %(bucket)s AND uploaded_by = owner AND media_files.checksum = wanted.checksum
+          AND status = 'pending' LIMIT 1) AS announced ON true
+    LEFT JOIN LATERAL (
+        SELECT file_size FROM media_files
+        WHERE bucket = %(bucket)s AND uploaded_by = owner AND media_files.checksum = wanted.checksum
+          AND status = 'completed' AND duplicate_of IS NULL LIMIT 1) AS known ON true
+    WHERE owner = user_id) AS files
+WHERE %(largest)s::bigint IS NULL OR greatest(pending.count, completed.count) <= %(largest)s
 """
 
 
@@ -86,12 +103,19 @@ async def lock_free_users(connection: Connection, bucket: str, user_ids: Iterabl
     return await connection.execute(_LOCK_FREE_USERS.encode(), {"bucket": bucket, "user_ids": list(user_ids)})
 
 
-async def usages(connection: Connection, bucket: str, uploads: Collection[NewUpload]) -> dict[str, Usage]:
-    """What the users of these uploads hold now, by user. It is theirs to rely on only under their lock."""
+async def usages(
+    connection: Connection, bucket: str, uploads: Collection[NewUpload], *, largest: int | None = None
+) -> dict[str, Usage]:
+    """What the users of these uploads hold now, by user; without those who hold more files than `largest`, whom it
+    would take long to count. It is theirs to rely on only under their lock.
+    """
+    owners = [upload.uploaded_by for upload in uploads]
     names = {
         "bucket": bucket,
-        "user_ids": list({upload.uploaded_by for upload in uploads}),
+        "user_ids": list(set(owners)),
+        "owners": owners,
         "checksums": [upload.checksum for upload in uploads],
+        "largest": largest,
     }
     cursor = await connection.execute(_USAGE.encode(), names)
     return {row["user_id"]: _usage(row) for row in await cursor.fetchall()}

@@ -10,7 +10,8 @@ from erasing import erase_to_the_end, upload_duplicate
 from service_platform import MakePlatform, Platform
 from upload_client import File, UploadClient
 
-from mediabucket_service.media.user_limits import Usage
+from mediabucket_service.media.initiate_repository import InitiateRepository
+from mediabucket_service.media.user_limits import Usage, lock_free_users
 
 FIRST, SECOND = File(b"1" * 1000), File(b"2" * 1000)
 STALE = "expires_at = now() - interval '1 second'"
@@ -153,6 +154,66 @@ async def test_who_is_decided_for_elsewhere_keeps_nobody_waiting(make_platform: 
             assert not hers.done()
         assert (await hers).status_code == 200
         assert await users_of(platform, "pending") == ["alice", "bob"]
+
+
+async def test_who_is_decided_for_elsewhere_leaves_connections_to_the_others(make_platform: MakePlatform) -> None:
+    """A replica died without a word, and holds the locks of all whose requests it had put together."""
+    settings = {"database_pool_size": 6}
+    async with make_platform(uploads={"limits": {"pendingPerUser": 1}}, settings_changes=settings) as platform:
+        locked = [platform.user(f"locked-{number}") for number in range(30)]
+        async with platform.database.transaction() as connection:
+            await connection.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended(%(bucket)s || ' ' || user_id, 0))"
+                " FROM unnest(%(users)s::text[]) AS users (user_id)",
+                {"bucket": platform.connection.bucket, "users": [user.user for user in locked]},
+            )
+            calls = [asyncio.create_task(user.initiate(FIRST)) for user in locked]
+            await asyncio.sleep(0.5)
+            async with asyncio.timeout(2):
+                assert (await platform.user("free").initiate(FIRST)).status_code == 200
+            assert not any(call.done() for call in calls)
+        assert {answer.status_code for answer in await asyncio.gather(*calls)} == {200}
+
+
+async def test_who_holds_much_is_counted_alone(make_platform: MakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mediabucket_service.media.initiate_repository._MOST_FILES_TOGETHER", 2)
+    limits = {"limits": {"pendingPerUser": 4, "bytesPerUser": 4000}}
+    async with make_platform(uploads=limits) as platform:
+        alice = platform.user()
+        for number in range(3):
+            assert (await alice.initiate(File(b"%d" % number))).status_code == 200
+        counted_alone: list[str] = []
+        original = InitiateRepository._initiate_in_turn
+
+        async def counted(self: InitiateRepository, uploads: Any) -> Any:
+            counted_alone.append(uploads[0].uploaded_by)
+            return await original(self, uploads)
+
+        monkeypatch.setattr(InitiateRepository, "_initiate_in_turn", counted)
+        new, known = File(b"new"), File(b"0")
+        answers = await asyncio.gather(*(user.initiate(new) for user in (alice, platform.user("bob"))))
+        assert [answer.status_code for answer in answers] == [200, 200]
+        assert (await alice.initiate(File(b"one more"))).json()["limit"] == "pendingPerUser"
+        assert (await alice.initiate(known)).status_code == 200
+        assert counted_alone == ["alice"] * 3
+
+
+@pytest.mark.parametrize(
+    "limits", [{"pendingPerUser": 1}, {"bytesPerUser": 1000}], ids=lambda limits: next(iter(limits))
+)
+async def test_what_was_announced_right_before_the_lock_was_had_is_counted(
+    make_platform: MakePlatform, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int]
+) -> None:
+    """Another replica has just ended its transaction for alice: it must be seen, so nothing is counted before."""
+    async with make_platform(uploads={"limits": limits}) as platform, make_platform() as elsewhere:
+
+        async def announced_meanwhile(*arguments: Any) -> Any:
+            assert (await elsewhere.user().initiate(FIRST)).status_code == 200
+            return await lock_free_users(*arguments)
+
+        monkeypatch.setattr("mediabucket_service.media.initiate_repository.lock_free_users", announced_meanwhile)
+        refused = await platform.user().initiate(SECOND)
+        assert (refused.status_code, refused.json()["limit"]) == (429, next(iter(limits)))
 
 
 async def users_of(platform: Platform, status: str) -> list[str]:
