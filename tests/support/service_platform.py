@@ -109,12 +109,21 @@ async def running_platform(
     ):
         verifier = token_verifier(settings, connection)
         _, reaper = build_services(settings, connection, storage, Metrics(), verifier)
-        await _first_clean_up(http)
+        await _first_clean_up(http, storage.database, connection.bucket)
         yield Platform(app, connection, settings, http, client, storage.database, storage.objects, reaper)
 
 
-async def _first_clean_up(http: httpx.AsyncClient) -> None:
+SWEEPING = (
+    "SELECT pid FROM pg_locks WHERE locktype = 'advisory'"
+    " AND (classid::bigint << 32) | objid::bigint = hashtextextended('sweep ' || %(bucket)s, 0)"
+)
+
+
+async def _first_clean_up(http: httpx.AsyncClient, database: Database, bucket: str) -> None:
     """Wait for the pass that each service begins with: its sweep holds the lock that tests look for."""
     async with asyncio.timeout(30):
         while not (await told(http)).of("mediabucket_reaper_passes_total"):
+            await asyncio.sleep(0.005)
+        # The server hears later that the lock's connection was closed.
+        while await database.fetch_all(SWEEPING, {"bucket": bucket}):
             await asyncio.sleep(0.005)

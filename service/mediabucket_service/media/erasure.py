@@ -8,25 +8,22 @@ all that the user has begun before it; what the user begins later stays whole un
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
 
 from mediabucket_s3.errors import NotImplementedByStore
 from mediabucket_s3.objects import BucketObjects, ObjectVersion
+from mediabucket_service.bounded import for_each
 from mediabucket_service.media.erasure_repository import Doomed, ErasureRepository, Found, Receipt
 from mediabucket_service.media.keys import pending_key, published_prefix
 
 BATCH: Final = 50
-# Media that are looked for, or removed, at the same time.
-PARALLEL: Final = 8
 # While a confirm still owns a media.
 PAUSE_SECONDS: Final = 0.2
 BEFORE_ALL: Final = UUID(int=0)
 
-Item = TypeVar("Item")
-Answer = TypeVar("Answer")
 Versions = list[ObjectVersion]
 
 
@@ -76,9 +73,9 @@ class Erasures:
 
     async def _remove(self, user_id: str, rows: Sequence[Doomed]) -> None:
         """Remove a batch; what can be removed is, before the first failure is raised."""
-        listed, failures = await _for_each(rows, lambda row: self._versions(row, user_id))
+        listed, failures = await for_each(rows, lambda row: self._versions(row, user_id))
         await self._repository.note(user_id, {row.media_id: entry for row, entry in _counted(listed)})
-        removed, more_failures = await _for_each(listed, lambda entry: self._remove_bytes(*entry, user_id))
+        removed, more_failures = await for_each(listed, lambda entry: self._remove_bytes(*entry, user_id))
         await self._repository.delete(user_id, [row.media_id for (row, _), _ in removed])
         for failure in (*failures, *more_failures):
             raise failure
@@ -121,22 +118,3 @@ def _counted(listed: Sequence[tuple[Doomed, Versions]]) -> list[tuple[Doomed, Fo
         seen.update(fresh)
         counted.append((row, Found(objects=len(fresh), bytes=sum(fresh.values()))))
     return counted
-
-
-async def _for_each(
-    items: Sequence[Item], work: Callable[[Item], Awaitable[Answer]]
-) -> tuple[list[tuple[Item, Answer]], list[Exception]]:
-    """Work at some items at a time; answers what came of those that went well, and what the others raised."""
-    slots = asyncio.Semaphore(PARALLEL)
-    failures: list[Exception] = []
-    done: list[tuple[Item, Answer]] = []
-
-    async def attempt(item: Item) -> None:
-        async with slots:
-            try:
-                done.append((item, await work(item)))
-            except Exception as error:
-                failures.append(error)
-
-    await asyncio.gather(*map(attempt, items))
-    return done, failures

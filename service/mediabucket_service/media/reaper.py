@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from mediabucket_api.constants import PENDING_PREFIX, UPLOADS_PREFIX
 from mediabucket_api.spec import Uploads
 from mediabucket_s3.errors import AccessDenied, NotImplementedByStore, S3Error
 from mediabucket_s3.objects import BucketObjects, ListedObject, PendingMultipartUpload
+from mediabucket_service.bounded import count_done, for_each, together
 from mediabucket_service.clock import Clock, utc_now
 from mediabucket_service.media.keys import copied_media_id_of, media_id_of, pending_key, verified_key
 from mediabucket_service.media.removal_repository import BATCH, Removable, RemovalRepository
@@ -49,26 +50,37 @@ class BytesRemover:
             logger.warning("left the bytes of %s to the reaper: %s", media_id, error)
 
     async def remove_all(self) -> int:
-        """Remove the bytes of every media that is gone; answers how many. Raises S3Error when the store fails."""
-        removed = 0
+        """Remove the bytes of every media that is gone; answers how many. Raises S3Error when the store fails, or
+        keeps one of them: the others are removed all the same.
+        """
+        return await count_done(self._gone(), self._remove_and_tell)
+
+    async def remove_abandoned_copies(self) -> int:
+        """Remove what was published for media that then took another's object. Raises as `remove_all`."""
+        return await count_done(self._abandoned(), self._remove_copy)
+
+    async def _gone(self) -> AsyncIterator[list[Removable]]:
         after = None
         while rows := await self._repository.to_remove(after=after):
-            for row in rows:
-                if await self._remove(row):
-                    self._removed(MEDIA)
-                    removed += 1
+            yield rows
             after = rows[-1].media_id
-        return removed
 
-    async def remove_abandoned_copies(self) -> None:
-        """Remove what was published for media that then took another's object. Raises S3Error when the store fails."""
+    async def _abandoned(self) -> AsyncIterator[list[str]]:
         after = ""
         while keys := await self._repository.abandoned_copies(after=after):
-            for key in keys:
-                await self._objects.delete(key)
-                await self._repository.copy_removed(key)
-                self._removed(COPY)
+            yield keys
             after = keys[-1]
+
+    async def _remove_copy(self, key: str) -> bool:
+        await self._objects.delete(key)
+        await self._repository.copy_removed(key)
+        self._removed(COPY)
+        return True
+
+    async def _remove_and_tell(self, row: Removable) -> bool:
+        if removed := await self._remove(row):
+            self._removed(MEDIA)
+        return removed
 
     async def _remove(self, row: Removable) -> bool:
         if row.upload_id is not None:
@@ -133,8 +145,7 @@ class Reaper:
                 self._metrics.expired(media_type)
             if len(expired) < BATCH:
                 break
-        await self._remover.remove_all()
-        await self._remover.remove_abandoned_copies()
+        await together(self._remover.remove_all(), self._remover.remove_abandoned_copies())
 
     async def sweep(self) -> int:
         """Remove bytes under `pending/` that no live upload expects; answers how many objects and uploads went."""
@@ -142,39 +153,40 @@ class Reaper:
             self._orphan_bytes = 0
             try:
                 # Another replica tells what it finds.
-                return await self._sweep_objects() + await self._sweep_multipart_uploads() if mine else 0
+                return sum(await together(self._sweep_objects(), self._sweep_multipart_uploads())) if mine else 0
             finally:
                 self._passes.orphans(self._orphan_bytes)
 
     async def _sweep_objects(self) -> int:
+        return await count_done(self._unexpected(), self._remove_for_good)
+
+    async def _unexpected(self) -> AsyncIterator[list[ListedObject]]:
         oldest_kept = self._now() - self._floor
-        removed = 0
         batch: list[ListedObject] = []
         async for found in self._objects.list(PENDING_PREFIX):
             if found.last_modified < oldest_kept:
                 batch.append(found)
             if len(batch) == BATCH:
-                removed += await self._remove_unexpected(batch)
+                yield await self._of_nobody(batch)
                 batch = []
-        return removed + await self._remove_unexpected(batch)
+        yield await self._of_nobody(batch)
 
-    async def _remove_unexpected(self, batch: Sequence[ListedObject]) -> int:
+    async def _of_nobody(self, batch: Sequence[ListedObject]) -> list[ListedObject]:
         owners = {found.key: media_id_of(found.key) for found in batch}
         live = await self._repository.still_pending({owner for owner in owners.values() if owner is not None})
         unexpected = [found for found in batch if owners[found.key] not in live]
         # Before any of them is removed: those that cannot be are the reason to look.
         self._orphan_bytes += sum(found.size for found in unexpected)
-        for found in unexpected:
-            await self._remove_for_good(found.key)
-            self._passes.removed(ORPHAN)
-        return len(unexpected)
+        return unexpected
 
-    async def _remove_for_good(self, key: str) -> None:
+    async def _remove_for_good(self, found: ListedObject) -> bool:
         """Nothing refers to these bytes: no version of them is worth keeping, where the key may remove versions."""
         try:
-            await self._objects.delete_every_version(key)
+            await self._objects.delete_every_version(found.key)
         except AccessDenied:
-            await self._objects.delete(key)
+            await self._objects.delete(found.key)
+        self._passes.removed(ORPHAN)
+        return True
 
     async def _sweep_multipart_uploads(self) -> int:
         oldest_kept = self._now() - self._floor
@@ -189,7 +201,7 @@ class Reaper:
             logger.debug("the store has no multipart uploads to list")
             return 0
         by_clients, copies = _by_maker(found)
-        return await self._abort_unexpected(by_clients) + await self._abort_abandoned(copies)
+        return sum(await together(self._abort_unexpected(by_clients), self._abort_abandoned(copies)))
 
     async def _abort_unexpected(self, found: Sequence[PendingMultipartUpload]) -> int:
         """Abort what no pending file has: a file that its uploader comes back to keeps its upload beyond the floor."""
@@ -203,19 +215,15 @@ class Reaper:
         return await self._abort(upload for upload, owner in copies.items() if owner not in leased)
 
     async def _abort(self, uploads: Iterable[PendingMultipartUpload]) -> int:
-        aborted, denied = 0, None
-        for upload in uploads:
-            try:
-                await self._objects.abort_multipart_upload(upload.key, upload.upload_id)
-            except AccessDenied as error:
-                # An access key from before copies in parts: the other uploads must not wait for its new policy.
-                denied = error
-                continue
-            self._passes.removed(MULTIPART_UPLOAD)
-            aborted += 1
-        if denied is not None:
-            raise denied
-        return aborted
+        """One may be kept back by an access key from before copies in parts: the others do not wait for its policy."""
+        aborted, failures = await for_each(uploads, self._abort_one)
+        for failure in failures:
+            raise failure
+        return len(aborted)
+
+    async def _abort_one(self, upload: PendingMultipartUpload) -> None:
+        await self._objects.abort_multipart_upload(upload.key, upload.upload_id)
+        self._passes.removed(MULTIPART_UPLOAD)
 
     async def _attempt(self, what: str, step: Callable[[], Awaitable[object]]) -> bool:
         try:

@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from service_platform import MakePlatform, Platform
+from part_client import IN_PARTS, begin, open_uploads
+from service_platform import SWEEPING, MakePlatform, Platform
 from upload_client import File, UploadClient
 
-from mediabucket_s3.errors import StoreUnavailable
+from mediabucket_s3.errors import AccessDenied, InvalidRequest, StoreUnavailable
 from mediabucket_s3.objects import BucketObjects, ListedObject
 from mediabucket_service.clock import utc_now
+from mediabucket_service.media.removal_repository import RemovalRepository
 
 PICTURE = File(b"a picture" * 100)
 STALE = "expires_at = now() - interval '1 second'"
@@ -62,6 +64,63 @@ async def test_removal_is_retried_until_the_store_answers(
     await platform.reaper.clean_up()
     assert (await platform.row(ticket["media_id"]))["bytes_removed_at"] is not None
     assert await platform.keys() == []
+
+
+async def test_bytes_that_the_store_keeps_keep_no_others_back(
+    alice: UploadClient, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as an object under a legal hold: it is asked for again in every pass, and all others go."""
+    tickets = [await alice.begin(File(b"file %d" % number)) for number in range(12)]
+    held = {f"pending/{ticket['media_id']}" for ticket in tickets[:3]}
+    for ticket in tickets:
+        await platform.change(ticket["media_id"], STALE)
+    await platform.database.execute(
+        "INSERT INTO abandoned_copies (bucket, key) VALUES (%(bucket)s, 'uploads/copy')",
+        {"bucket": platform.connection.bucket},
+    )
+    delete = BucketObjects.delete
+
+    async def refused(self: BucketObjects, key: str) -> None:
+        if key in held:
+            raise AccessDenied("DeleteObject", "AccessDenied", 403)
+        await delete(self, key)
+
+    with monkeypatch.context() as holding:
+        holding.setattr(BucketObjects, "delete", refused)
+        with pytest.raises(AccessDenied):
+            await platform.reaper.clean_up()
+    assert set(await platform.keys()) == held
+    removal = RemovalRepository(platform.database, platform.connection.bucket)
+    assert {f"pending/{row.media_id}" for row in await removal.to_remove()} == held
+    assert await removal.abandoned_copies() == []
+    await platform.reaper.clean_up()
+    assert await platform.keys() == []
+
+
+async def test_orphans_that_the_store_keeps_keep_no_others_back(
+    make_platform: MakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with make_platform(uploads=IN_PARTS) as platform:
+        alice = platform.user()
+        tickets = [await alice.begin(File(b"file %d" % number)) for number in range(12)]
+        for ticket in (*tickets, await begin(alice)):
+            await platform.forget(ticket["media_id"])
+        assert len(await open_uploads(platform)) == 1
+        held = {f"pending/{ticket['media_id']}" for ticket in tickets[:3]}
+        delete_every_version = BucketObjects.delete_every_version
+
+        async def refused(self: BucketObjects, key: str) -> None:
+            if key in held:
+                raise InvalidRequest("DeleteObjectVersion", "ObjectLocked", 400)
+            await delete_every_version(self, key)
+
+        later = utc_now() + timedelta(hours=2)
+        monkeypatch.setattr(platform.reaper, "_now", lambda: later)
+        monkeypatch.setattr(BucketObjects, "delete_every_version", refused)
+        with pytest.raises(InvalidRequest):
+            await platform.reaper.sweep()
+        assert set(await platform.keys()) == held
+        assert await open_uploads(platform) == []
 
 
 async def test_a_copy_left_by_a_dead_confirm_goes_with_the_upload(alice: UploadClient, platform: Platform) -> None:
@@ -161,9 +220,7 @@ async def test_a_sweep_ends_well_although_its_lock_was_lost(
 
     async def disturbed_list(self: BucketObjects, prefix: str) -> AsyncIterator[ListedObject]:
         ended = await platform.database.fetch_all(
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
-            " AND (classid::bigint << 32) | objid::bigint = hashtextextended('sweep ' || %(bucket)s, 0)",
-            {"bucket": platform.connection.bucket},
+            f"SELECT pg_terminate_backend(pid) FROM ({SWEEPING}) AS sweeping", {"bucket": platform.connection.bucket}
         )
         assert len(ended) == 1
         async for found in listed(self, prefix):
