@@ -25,7 +25,7 @@ async def connected(
     url: str, *, timeout_seconds: float = 1.0, pool_size: int = 4, max_waiting: int = 100
 ) -> AsyncIterator[Database]:
     options = {"timeout_seconds": timeout_seconds, "pool_size": pool_size, "max_waiting": max_waiting}
-    async with Database(url, **options) as database:
+    async with Database(url, **options) as database:  # type: ignore[arg-type]
         await filled(database, pool_size)
         yield database
 
