@@ -17,11 +17,13 @@ MINUTE: Final = timedelta(minutes=1)
 BURST_FRACTION: Final = 10
 KEPT_WHEN_FULL: Final = timedelta(hours=1)
 
-# A refused call updates nothing, so nothing is returned for it.
+# A refused call updates nothing, so nothing is returned for it. The time is that at which the row is had: of calls at
+# once one may have begun before, and waited for, another that has moved it; it would be refused for having been first.
 _ADMIT = """
-INSERT INTO rate_limits (bucket, user_id, full_at) VALUES (%(bucket)s, %(user_id)s, now() + %(interval)s)
-ON CONFLICT (bucket, user_id) DO UPDATE SET full_at = greatest(rate_limits.full_at, now()) + %(interval)s
-WHERE greatest(rate_limits.full_at, now()) + %(interval)s - now() <= %(burst)s
+INSERT INTO rate_limits (bucket, user_id, full_at)
+VALUES (%(bucket)s, %(user_id)s, clock_timestamp() + %(interval)s)
+ON CONFLICT (bucket, user_id) DO UPDATE SET full_at = greatest(rate_limits.full_at, clock_timestamp()) + %(interval)s
+WHERE greatest(rate_limits.full_at, clock_timestamp()) + %(interval)s - clock_timestamp() <= %(burst)s
 RETURNING full_at
 """
 

@@ -135,4 +135,4 @@ async def leftovers_removed(platform: Platform) -> None:
     """What the reaper does once the bytes are older than any upload under way."""
     await platform.reaper.clean_up()
     platform.reaper._floor = -platform.reaper._floor
-    await platform.reaper.sweep()
+    await platform.sweep()

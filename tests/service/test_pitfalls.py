@@ -130,7 +130,7 @@ async def test_p06_late_put(alice: UploadClient, platform: Platform, ending: str
     assert (await alice.put(ticket, GOOD.content)).status_code == 200
     assert (await alice.confirm(ticket["media_id"])).status_code in (410, 422)
     platform.reaper._floor = timedelta(seconds=-5)
-    assert await platform.reaper.sweep() == 1
+    assert await platform.sweep() == 1
     assert await platform.keys() == []
     assert await platform.row(ticket["media_id"]) == before
 

@@ -104,7 +104,7 @@ async def test_promise_4_every_upload_ends(alice: UploadClient, platform: Platfo
         assert (await alice.put(late, content)).status_code == 200
 
     platform.reaper._floor = timedelta(seconds=-5)
-    await platform.reaper.sweep()
+    await platform.sweep()
     states = {
         ticket["media_id"]: (await platform.row(ticket["media_id"]))["status"]
         for ticket in (completed, refused, cancelled, deleted, abandoned, never_put)

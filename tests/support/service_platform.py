@@ -24,6 +24,12 @@ from mediabucket_service.media.reaper import Reaper
 from mediabucket_service.metrics import Metrics
 from mediabucket_service.settings import Settings
 
+# Who looks at the bucket right now.
+SWEEPING = (
+    "SELECT pid FROM pg_locks WHERE locktype = 'advisory'"
+    " AND (classid::bigint << 32) | objid::bigint = hashtextextended('sweep ' || %(bucket)s, 0)"
+)
+
 
 @dataclass(frozen=True)
 class Platform:
@@ -45,6 +51,20 @@ class Platform:
     def services(self) -> Services:
         found: Services = self.app.state.services
         return found
+
+    async def sweep(self) -> int:
+        """How much a look at the bucket removes: one of its own, after that which the service begins with."""
+        await self.first_sweep_is_over()
+        return await self.reaper.sweep()
+
+    async def first_sweep_is_over(self) -> None:
+        """Wait for the sweep that the service begins with: as long as it lasts, no other one does anything."""
+        async with asyncio.timeout(30):
+            while not (await told(self.http)).of("mediabucket_reaper_passes_total", result="success"):
+                await asyncio.sleep(0.01)
+            # The server hears later that the lock's connection was closed.
+            while await self.database.fetch_all(SWEEPING, {"bucket": self.connection.bucket}):
+                await asyncio.sleep(0.01)
 
     async def keys(self, prefix: str = "") -> list[str]:
         """The keys in the bucket."""
@@ -109,21 +129,4 @@ async def running_platform(
     ):
         verifier = token_verifier(settings, connection)
         _, reaper = build_services(settings, connection, storage, Metrics(), verifier)
-        await _first_clean_up(http, storage.database, connection.bucket)
         yield Platform(app, connection, settings, http, client, storage.database, storage.objects, reaper)
-
-
-SWEEPING = (
-    "SELECT pid FROM pg_locks WHERE locktype = 'advisory'"
-    " AND (classid::bigint << 32) | objid::bigint = hashtextextended('sweep ' || %(bucket)s, 0)"
-)
-
-
-async def _first_clean_up(http: httpx.AsyncClient, database: Database, bucket: str) -> None:
-    """Wait for the pass that each service begins with: its sweep holds the lock that tests look for."""
-    async with asyncio.timeout(30):
-        while not (await told(http)).of("mediabucket_reaper_passes_total"):
-            await asyncio.sleep(0.005)
-        # The server hears later that the lock's connection was closed.
-        while await database.fetch_all(SWEEPING, {"bucket": bucket}):
-            await asyncio.sleep(0.005)

@@ -324,7 +324,7 @@ class UploadMachine(RuleBasedStateMachine):
     async def reap(self) -> None:
         self.platform.reaper._floor = -abs(self.platform.reaper._floor)
         await self.attempt(self.platform.reaper.clean_up())
-        await self.attempt(self.platform.reaper.sweep())
+        await self.attempt(self.platform.sweep())
 
     async def attempt(self, work: Coroutine[Any, Any, Any]) -> None:
         """As the reaper's loop does: what fails is tried again in the next pass."""
@@ -347,7 +347,7 @@ class UploadMachine(RuleBasedStateMachine):
         await self.execute("DELETE FROM media_files WHERE uploaded_by = %(user)s")
         for key in await self.platform.keys():
             await self.platform.objects.delete(key)
-        await self.platform.reaper.sweep()
+        await self.platform.sweep()
 
     async def rows(self) -> list[dict[str, Any]]:
         query = "SELECT * FROM media_files WHERE uploaded_by = %(user)s"

@@ -160,7 +160,7 @@ async def require_no_orphans(platform: Platform) -> None:
     )
     platform.reaper._floor = -abs(platform.reaper._floor)
     await platform.reaper.clean_up()
-    await platform.reaper.sweep()
+    await platform.sweep()
     rows = await rows_of(platform)
     assert not [row for row in rows if row["status"] == "pending"], "a lease is stuck"
     assert set(await platform.keys()) == {row["file_path"] for row in rows if row["status"] == "completed"}

@@ -196,7 +196,7 @@ async def test_a_copy_that_nobody_makes_any_more_is_aborted_by_the_sweep(
     await platform.change(ticket["media_id"], LEASED)
 
     async def swept() -> list[str]:
-        await platform.reaper.sweep()
+        await platform.sweep()
         return await open_uploads(platform)
 
     assert len(await swept()) == 4, "too young"
@@ -240,7 +240,7 @@ async def test_a_copy_that_may_not_be_aborted_keeps_no_other_from_it(
     with monkeypatch.context() as limited:
         limited.setattr(BucketObjects, "abort_multipart_upload", choosy)
         with pytest.raises(AccessDenied):
-            await platform.reaper.sweep()
+            await platform.sweep()
     row = await platform.row(ticket["media_id"])
     assert sorted(await open_uploads(platform)) == sorted([denied, row["upload_id"]])
 

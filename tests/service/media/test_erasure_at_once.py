@@ -148,7 +148,7 @@ async def test_bytes_that_land_late_under_pending_go_with_every_version(platform
     assert (await alice.put(ticket, PICTURE.content)).status_code == 200
     assert (await alice.put(ticket, PICTURE.content)).status_code == 200
     platform.reaper._now = lambda: utc_now() + timedelta(hours=2)
-    assert await platform.reaper.sweep() == 1
+    assert await platform.sweep() == 1
     assert await store.all_versions() == []
 
 

@@ -75,10 +75,10 @@ async def test_only_uploads_that_no_pending_file_has_are_swept(
     live = await begun(alice)
     orphan = await platform.objects.create_multipart_upload(f"pending/{live['media_id']}", "video/mp4")
     await platform.objects.create_multipart_upload("pending/not an id", "video/mp4")
-    assert await platform.reaper.sweep() == 0, "young uploads may be about to be claimed"
+    assert await platform.sweep() == 0, "young uploads may be about to be claimed"
     assert len(await open_uploads(platform)) == 3
     hours_pass(platform, monkeypatch)
-    assert await platform.reaper.sweep() == 2
+    assert await platform.sweep() == 2
     [kept] = await open_uploads(platform)
     assert kept == (await platform.row(live["media_id"]))["upload_id"] != orphan
     assert (await alice.confirm(live["media_id"])).status_code == 200
@@ -97,7 +97,7 @@ async def test_a_crash_before_the_claim_leaves_an_upload_that_is_swept(
     ticket = await begun(alice)
     assert (await platform.row(ticket["media_id"]))["upload_id"] != orphan
     hours_pass(platform, monkeypatch)
-    assert await platform.reaper.sweep() == 1
+    assert await platform.sweep() == 1
     assert orphan not in await open_uploads(platform)
     assert (await alice.confirm(ticket["media_id"])).status_code == 200
 

@@ -118,7 +118,7 @@ async def test_orphans_that_the_store_keeps_keep_no_others_back(
         monkeypatch.setattr(platform.reaper, "_now", lambda: later)
         monkeypatch.setattr(BucketObjects, "delete_every_version", refused)
         with pytest.raises(InvalidRequest):
-            await platform.reaper.sweep()
+            await platform.sweep()
         assert set(await platform.keys()) == held
         assert await open_uploads(platform) == []
 
@@ -152,11 +152,11 @@ async def test_bytes_that_land_late_are_swept(make_platform: MakePlatform, monke
         media = (await alice.confirm(ticket["media_id"])).json()
         live = await alice.begin(File(b"still going on"))
         assert (await alice.put(ticket, b"b picture" * 100)).status_code == 200
-        assert await platform.reaper.sweep() == 0, "young bytes may belong to an upload under way"
+        assert await platform.sweep() == 0, "young bytes may belong to an upload under way"
 
         later = utc_now() + timedelta(hours=2)
         monkeypatch.setattr(platform.reaper, "_now", lambda: later)
-        assert await platform.reaper.sweep() == 1
+        assert await platform.sweep() == 1
         assert (await alice.download(media["url"])).content == PICTURE.content
         assert f"pending/{live['media_id']}" in await platform.keys()
 
@@ -173,12 +173,13 @@ async def test_a_hashed_copy_that_a_dead_confirm_left_is_swept(
     assert await platform.keys("pending/") == [left]
     later = utc_now() + timedelta(hours=2)
     monkeypatch.setattr(platform.reaper, "_now", lambda: later)
-    await platform.reaper.sweep()
+    await platform.sweep()
     assert await platform.keys("pending/") == []
     assert (await alice.download(media["url"])).content == PICTURE.content
 
 
 async def test_one_replica_at_a_time_sweeps(platform: Platform) -> None:
+    await platform.first_sweep_is_over()
     repository = platform.reaper._repository
     async with repository.sweep_lock() as first, repository.sweep_lock() as second:
         assert (first, second) == (True, False)
@@ -201,7 +202,7 @@ async def test_a_sweep_may_take_longer_than_a_statement(
         later = utc_now() + timedelta(hours=2)
         monkeypatch.setattr(platform.reaper, "_now", lambda: later)
         monkeypatch.setattr(BucketObjects, "list", slow_list)
-        sweep = asyncio.create_task(platform.reaper.sweep())
+        sweep = asyncio.create_task(platform.sweep())
         await asyncio.sleep(1.5)
         assert await platform.reaper.sweep() == 0, "another replica does it"
         assert await sweep == 1
@@ -227,7 +228,7 @@ async def test_a_sweep_ends_well_although_its_lock_was_lost(
             yield found
 
     monkeypatch.setattr(BucketObjects, "list", disturbed_list)
-    assert await platform.reaper.sweep() == 1
+    assert await platform.sweep() == 1
 
 
 async def test_the_lock_of_a_sweep_that_was_cancelled_is_free(platform: Platform) -> None:

@@ -125,7 +125,7 @@ async def test_what_a_dead_try_has_set_aside_is_swept(
         assert (await alice.confirm(ticket["media_id"])).status_code == 200
         later = utc_now() + timedelta(hours=2)
         monkeypatch.setattr(platform.reaper, "_now", lambda: later)
-        assert await platform.reaper.sweep() == 1
+        assert await platform.sweep() == 1
         assert await platform.keys("pending/") == []
 
 
