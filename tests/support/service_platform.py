@@ -60,7 +60,7 @@ class Platform:
     async def first_sweep_is_over(self) -> None:
         """Wait for the sweep that the service begins with: as long as it lasts, no other one does anything."""
         async with asyncio.timeout(30):
-            while not (await told(self.http)).of("mediabucket_reaper_passes_total", result="success"):
+            while not (await told(self.http)).of("mediabucket_reaper_passes_total"):
                 await asyncio.sleep(0.01)
             # The server hears later that the lock's connection was closed.
             while await self.database.fetch_all(SWEEPING, {"bucket": self.connection.bucket}):
