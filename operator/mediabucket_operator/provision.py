@@ -268,8 +268,8 @@ class Provisioning:
 
     def _verify(self, connection: BucketConnection) -> None:
         """Walk the path of an upload when it may have changed, or has not been walked to its end yet."""
-        if broken := unkept(self._resource.spec.uploads, connection.capabilities):
-            self._verdicts[ConditionType.UPLOAD_PATH_VERIFIED] = broken
+        if unkept := unkept_promise(self._resource.spec.uploads, connection.capabilities):
+            self._verdicts[ConditionType.UPLOAD_PATH_VERIFIED] = unkept
             return
         # A new probe is a new look at the store: the path is walked again, once for each.
         probed = max((found.probed_at.isoformat() for found in self._access.resource.status.capabilities), default="")
@@ -328,7 +328,7 @@ def scope(key: KeyInUse, store: ObjectStore) -> Verdict:
     return Verdict.true("Rotating", f"{key.retiring_key_id} still works until {key.retire_after}")
 
 
-def unkept(uploads: Uploads, capabilities: Mapping[str, str]) -> Verdict | None:
+def unkept_promise(uploads: Uploads, capabilities: Mapping[str, str]) -> Verdict | None:
     """Which promise of the manifest this store cannot be held to; None when it can to all."""
     unenforced = [name for name in _SIGNED_NEEDS if capabilities.get(name, CapabilityVerdict.ENFORCED) != "Enforced"]
     if uploads.integrity == Integrity.SIGNED and unenforced:

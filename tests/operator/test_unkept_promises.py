@@ -3,7 +3,7 @@
 import pytest
 
 from mediabucket_api.spec import MAX_SINGLE_PUT_BYTES, Integrity, Uploads
-from mediabucket_operator.provision import unkept
+from mediabucket_operator.provision import unkept_promise
 
 SIGNED = Uploads(integrity=Integrity.SIGNED)
 LARGE = Uploads(max_bytes=MAX_SINGLE_PUT_BYTES + 1)
@@ -32,7 +32,7 @@ LARGE = Uploads(max_bytes=MAX_SINGLE_PUT_BYTES + 1)
 def test_a_promise_that_the_store_does_not_keep(
     uploads: Uploads, capabilities: dict[str, str], reason: str, told: str
 ) -> None:
-    verdict = unkept(uploads, capabilities)
+    verdict = unkept_promise(uploads, capabilities)
     assert verdict is not None
     assert (verdict.status, verdict.reason) == ("False", reason)
     assert told in verdict.message
@@ -53,4 +53,4 @@ def test_a_promise_that_the_store_does_not_keep(
     ],
 )
 def test_one_that_it_keeps_or_may_keep(uploads: Uploads, capabilities: dict[str, str]) -> None:
-    assert unkept(uploads, capabilities) is None
+    assert unkept_promise(uploads, capabilities) is None

@@ -83,7 +83,7 @@ class InitiateRepository:
         # As many as there are users with calls that wait for each other.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         # Whoever waits in the database for a user's turn does so on a connection: these may all be lost for a while.
-        self._waiting_rooms = asyncio.Semaphore(_SLOTS)
+        self._turn_slots = asyncio.Semaphore(_SLOTS)
         together = self._initiate_those_free if self._limited else self._initiate_all
         self._batcher: Batcher[UploadKey, NewUpload, Outcome] = Batcher(together, slots=_SLOTS, size=_BATCH)
 
@@ -116,7 +116,7 @@ class InitiateRepository:
         user_id = uploads[0].uploaded_by
         async with (
             self._turns.setdefault(user_id, asyncio.Lock()),
-            self._waiting_rooms,
+            self._turn_slots,
             self._transaction() as connection,
         ):
             await lock_user(connection, self._bucket, user_id)

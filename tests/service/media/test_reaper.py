@@ -2,16 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
 
 import pytest
-from part_client import IN_PARTS, begin, open_uploads
+from part_client import IN_PARTS, begin, hours_pass, open_uploads
 from service_platform import SWEEPING, MakePlatform, Platform
 from upload_client import File, UploadClient
 
 from mediabucket_s3.errors import AccessDenied, InvalidRequest, StoreUnavailable
 from mediabucket_s3.objects import BucketObjects, ListedObject
-from mediabucket_service.clock import utc_now
 from mediabucket_service.media.removal_repository import RemovalRepository
 
 PICTURE = File(b"a picture" * 100)
@@ -114,8 +112,7 @@ async def test_orphans_that_the_store_keeps_keep_no_others_back(
                 raise InvalidRequest("DeleteObjectVersion", "ObjectLocked", 400)
             await delete_every_version(self, key)
 
-        later = utc_now() + timedelta(hours=2)
-        monkeypatch.setattr(platform.reaper, "_now", lambda: later)
+        hours_pass(platform, monkeypatch)
         monkeypatch.setattr(BucketObjects, "delete_every_version", refused)
         with pytest.raises(InvalidRequest):
             await platform.sweep()
@@ -154,8 +151,7 @@ async def test_bytes_that_land_late_are_swept(make_platform: MakePlatform, monke
         assert (await alice.put(ticket, b"b picture" * 100)).status_code == 200
         assert await platform.sweep() == 0, "young bytes may belong to an upload under way"
 
-        later = utc_now() + timedelta(hours=2)
-        monkeypatch.setattr(platform.reaper, "_now", lambda: later)
+        hours_pass(platform, monkeypatch)
         assert await platform.sweep() == 1
         assert (await alice.download(media["url"])).content == PICTURE.content
         assert f"pending/{live['media_id']}" in await platform.keys()
@@ -171,8 +167,7 @@ async def test_a_hashed_copy_that_a_dead_confirm_left_is_swept(
     await platform.objects.put(left, PICTURE.content, "image/png")
     media = (await alice.confirm(ticket["media_id"])).json()
     assert await platform.keys("pending/") == [left]
-    later = utc_now() + timedelta(hours=2)
-    monkeypatch.setattr(platform.reaper, "_now", lambda: later)
+    hours_pass(platform, monkeypatch)
     await platform.sweep()
     assert await platform.keys("pending/") == []
     assert (await alice.download(media["url"])).content == PICTURE.content
@@ -199,8 +194,7 @@ async def test_a_sweep_may_take_longer_than_a_statement(
     async with make_platform(settings_changes={"database_timeout_seconds": 0.5}) as platform:
         ticket = await platform.user().begin(PICTURE)
         await platform.forget(ticket["media_id"])
-        later = utc_now() + timedelta(hours=2)
-        monkeypatch.setattr(platform.reaper, "_now", lambda: later)
+        hours_pass(platform, monkeypatch)
         monkeypatch.setattr(BucketObjects, "list", slow_list)
         sweep = asyncio.create_task(platform.sweep())
         await asyncio.sleep(1.5)
@@ -215,8 +209,7 @@ async def test_a_sweep_ends_well_although_its_lock_was_lost(
 ) -> None:
     ticket = await platform.user().begin(PICTURE)
     await platform.forget(ticket["media_id"])
-    later = utc_now() + timedelta(hours=2)
-    monkeypatch.setattr(platform.reaper, "_now", lambda: later)
+    hours_pass(platform, monkeypatch)
     listed = BucketObjects.list
 
     async def disturbed_list(self: BucketObjects, prefix: str) -> AsyncIterator[ListedObject]:

@@ -1,7 +1,8 @@
 """`pendingPerUser` and `bytesPerUser`: reserved at initiate, settled at confirm, released by every other end."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
@@ -17,6 +18,18 @@ FIRST, SECOND = File(b"1" * 1000), File(b"2" * 1000)
 STALE = "expires_at = now() - interval '1 second'"
 
 End = Callable[[Platform, UploadClient, dict[str, Any]], Awaitable[None]]
+
+
+@asynccontextmanager
+async def decided_elsewhere(platform: Platform, *users: str) -> AsyncIterator[None]:
+    """Another replica has the locks of these users."""
+    async with platform.database.transaction() as connection:
+        await connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%(bucket)s || ' ' || user_id, 0))"
+            " FROM unnest(%(users)s::text[]) AS users (user_id)",
+            {"bucket": platform.connection.bucket, "users": list(users)},
+        )
+        yield
 
 
 async def expire(platform: Platform, _: UploadClient, ticket: dict[str, Any]) -> None:
@@ -115,9 +128,7 @@ async def test_a_user_with_many_calls_leaves_connections_to_the_others(make_plat
     """Calls of one user take their turns, and a turn may be long: another replica is at work for the same user."""
     async with make_platform(uploads={"limits": {"pendingPerUser": 1000}}) as platform:
         alice, bob = platform.user("alice"), platform.user("bob")
-        names = {"bucket": platform.connection.bucket}
-        async with platform.database.transaction() as connection:
-            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(bucket)s || ' alice', 0))", names)
+        async with decided_elsewhere(platform, "alice"):
             calls = [asyncio.create_task(alice.initiate(File(b"%d" % number))) for number in range(200)]
             await asyncio.sleep(0.5)
             async with asyncio.timeout(2):
@@ -145,9 +156,7 @@ async def test_who_is_decided_for_elsewhere_keeps_nobody_waiting(make_platform: 
     """Another replica is at work for alice, and bob's request came in the same moment as hers."""
     async with make_platform(uploads={"limits": {"pendingPerUser": 1}}) as platform:
         alice, bob = platform.user("alice"), platform.user("bob")
-        names = {"bucket": platform.connection.bucket}
-        async with platform.database.transaction() as connection:
-            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(bucket)s || ' alice', 0))", names)
+        async with decided_elsewhere(platform, "alice"):
             hers, his = (asyncio.create_task(user.initiate(FIRST)) for user in (alice, bob))
             async with asyncio.timeout(2):
                 assert (await his).status_code == 200
@@ -161,12 +170,7 @@ async def test_who_is_decided_for_elsewhere_leaves_connections_to_the_others(mak
     settings = {"database_pool_size": 6}
     async with make_platform(uploads={"limits": {"pendingPerUser": 1}}, settings_changes=settings) as platform:
         locked = [platform.user(f"locked-{number}") for number in range(30)]
-        async with platform.database.transaction() as connection:
-            await connection.execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended(%(bucket)s || ' ' || user_id, 0))"
-                " FROM unnest(%(users)s::text[]) AS users (user_id)",
-                {"bucket": platform.connection.bucket, "users": [user.user for user in locked]},
-            )
+        async with decided_elsewhere(platform, *(user.user for user in locked)):
             calls = [asyncio.create_task(user.initiate(FIRST)) for user in locked]
             await asyncio.sleep(0.5)
             async with asyncio.timeout(2):
@@ -296,9 +300,7 @@ async def test_a_turn_that_fails_or_is_given_up_leaves_nothing_locked(
         with monkeypatch.context() as failing:
             failing.setattr(Usage, "admit", broken)
             assert (await alice.initiate(FIRST)).status_code == 500
-        names = {"bucket": platform.connection.bucket}
-        async with platform.database.transaction() as connection:
-            await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(bucket)s || ' alice', 0))", names)
+        async with decided_elsewhere(platform, "alice"):
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.5):
                     await alice.initiate(FIRST)
