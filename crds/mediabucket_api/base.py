@@ -35,15 +35,18 @@ class Expected:
 class ListType:
     """Annotation of a list: how Kubernetes merges it, and that nothing is in it twice.
 
+    An atomic list has one writer, who replaces it as a whole: who wrote which item is not kept, which the API server
+    pays for with every write. What is in it is that writer's affair.
     https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy
     """
 
-    kind: Literal["set", "map"]
+    kind: Literal["atomic", "set", "map"]
     # Of a map only: the fields that identify an item.
     keys: tuple[str, ...] = ()
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return no_info_after_validator_function(self._without_repeats, handler(source))
+        schema = handler(source)
+        return schema if self.kind == "atomic" else no_info_after_validator_function(self._without_repeats, schema)
 
     def _without_repeats(self, items: tuple[Any, ...]) -> tuple[Any, ...]:
         """The API server refuses a repeated item of a set, and a repeated key of a map."""

@@ -168,15 +168,15 @@ class MediaBucketStatus(ApiModel):
     """Whose the bucket is."""
     endpoint: Annotated[str, StringConstraints(max_length=2048)] | None = None
     """The store that the bucket is on."""
-    capabilities: Annotated[tuple[Capability, ...], Field(max_length=64), ListType("map", keys=("name",))] = ()
+    capabilities: Annotated[tuple[Capability, ...], Field(max_length=64), ListType("atomic")] = ()
     """What the store was found to do."""
-    lifecycle: Annotated[tuple[LifecycleRuleStatus, ...], Field(max_length=16), ListType("map", keys=("id",))] = ()
+    lifecycle: Annotated[tuple[LifecycleRuleStatus, ...], Field(max_length=16), ListType("atomic")] = ()
     """Who carries out which lifecycle rule."""
     credentials: CredentialsStatus | None = None
     """The bucket's own access key."""
     service: ServiceStatus | None = None
     """The upload service."""
-    plan: Annotated[tuple[PlannedChange, ...], Field(max_length=64), ListType("map", keys=("aspect", "path"))] = ()
+    plan: Annotated[tuple[PlannedChange, ...], Field(max_length=64), ListType("atomic")] = ()
     """With managementPolicy Observe: what Manage would write."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=32), ListType("map", keys=("type",))] = ()
     """Ready is the summary of all others."""
@@ -189,7 +189,7 @@ class ObjectStoreStatus(ApiModel):
     """The generation of the resource that this status is about."""
     credentials_version: ShortText | None = None
     """Version of the Secret that the store was probed with."""
-    capabilities: Annotated[tuple[Capability, ...], Field(max_length=64), ListType("map", keys=("name",))] = ()
+    capabilities: Annotated[tuple[Capability, ...], Field(max_length=64), ListType("atomic")] = ()
     """What the store was found to do."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16), ListType("map", keys=("type",))] = ()
     """Ready is the summary of all others."""

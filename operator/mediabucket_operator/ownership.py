@@ -105,26 +105,55 @@ def look(admin: BucketAdmin) -> Found:
 
 def read_mark(admin: BucketAdmin) -> Mark | None:
     """The mark in the bucket's tags, or in an object where the store keeps no tags. Raises S3Error."""
-    try:
-        marked = Mark.from_tags(admin.get_tags())
-    except NotImplementedByStore:
-        marked = None
-    return marked or _marked_by_object(admin.read_object(OWNER_MARKER_KEY))
+    return Mark.from_tags(_tags(admin) or {}) or _marked_by_object(admin.read_object(OWNER_MARKER_KEY))
 
 
-def write_mark(admin: BucketAdmin, mark: Mark) -> None:
-    """Mark the bucket as ours beside whatever tags it has. Raises S3Error."""
+@dataclass(frozen=True)
+class Made:
+    """A bucket just after CreateBucket: the mark in it, and its tags, None where the store has none."""
+
+    mark: Mark | None
+    tags: Mapping[str, str] | None
+
+
+def look_at_made(admin: BucketAdmin, *, keeps_tags: bool) -> Made:
+    """See what became of a bucket that was just asked for. Raises S3Error.
+
+    `keeps_tags`: the store is known to. Whoever was faster then has marked it by its tags, and there is no object to
+    look for.
+    """
+    tags = _tags(admin)
+    mark = Mark.from_tags(tags or {})
+    if mark is None and not keeps_tags:
+        mark = _marked_by_object(admin.read_object(OWNER_MARKER_KEY))
+    return Made(mark, tags)
+
+
+def _tags(admin: BucketAdmin) -> dict[str, str] | None:
+    """None where the store has no tags."""
     try:
-        tags = admin.get_tags()
-        if Mark.from_tags(tags) == mark:
-            # The store has kept the tags that the bucket was made with.
-            return
-        admin.put_tags(tags | mark.tags())
-        if Mark.from_tags(admin.get_tags()) == mark:
-            return
+        return admin.get_tags()
     except NotImplementedByStore:
-        pass
-    admin.write_object(OWNER_MARKER_KEY, json.dumps(mark.tags()).encode(), "application/json")
+        return None
+
+
+def write_mark(admin: BucketAdmin, mark: Mark, made: Made | None = None) -> None:
+    """Mark the bucket as ours beside whatever tags it has; `made`: as it was a moment ago. Raises S3Error."""
+    tags = _tags(admin) if made is None else made.tags
+    if tags is None or not _marked_by_tags(admin, mark, tags):
+        admin.write_object(OWNER_MARKER_KEY, json.dumps(mark.tags()).encode(), "application/json")
+
+
+def _marked_by_tags(admin: BucketAdmin, mark: Mark, tags: Mapping[str, str]) -> bool:
+    """Whether the store has kept the mark."""
+    if Mark.from_tags(tags) == mark:
+        # With the tags that the bucket was made with.
+        return True
+    try:
+        admin.put_tags({**tags, **mark.tags()})
+    except NotImplementedByStore:
+        return False
+    return Mark.from_tags(_tags(admin) or {}) == mark
 
 
 def decide(resource: MediaBucket, found: Found, cluster: str = "") -> Decision:

@@ -206,11 +206,13 @@ class Provisioning:
         )
 
     def _provide(self, connection: BucketConnection) -> None:
-        ensure(self._cluster, self._resource, outputs.config_map(self._resource, connection))
+        wanted = outputs.config_map(self._resource, connection)
+        before = self._cluster.get(Reference.of(wanted))
+        ensure_from(before, self._cluster, self._resource, wanted)
         if self._resource.spec.service.state == ServiceState.ENABLED:
             self._serve(connection)
         else:
-            self._serve_nothing()
+            self._serve_nothing(provided_before=before is not None)
         if not self._has_stopped_answering():
             self._verify(connection)
 
@@ -242,10 +244,10 @@ class Provisioning:
                 remove(self._cluster, self._resource, kind)
         return applied
 
-    def _serve_nothing(self) -> None:
-        # What an earlier manifest asked for goes. The first to be applied is the last to be removed: without it,
-        # nothing else is there.
-        if self._is_new_generation or self._resource.status.service is not None:
+    def _serve_nothing(self, *, provided_before: bool) -> None:
+        # What an earlier manifest asked for goes; the ConfigMap was there before any of it. The first to be applied is
+        # the last to be removed: without it, nothing else is there.
+        if (self._is_new_generation and provided_before) or self._resource.status.service is not None:
             first = Reference(workload.KINDS[0], self._resource.metadata.namespace, child_name(self._resource))
             if self._cluster.get(first) is not None:
                 for kind in reversed(workload.KINDS):

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from mediabucket_api.capabilities import CapabilityName
 from mediabucket_api.connection import StoreConnection
 from mediabucket_api.resources import MediaBucket
 from mediabucket_api.spec import DriftPolicy, ManagementPolicy
 from mediabucket_api.status import (
     Capability,
+    CapabilityVerdict,
     ConditionStatus,
     ConditionType,
     LifecycleRuleStatus,
@@ -30,7 +32,18 @@ from mediabucket_operator.aspects.public_access import PublicAccessAspect
 from mediabucket_operator.aspects.settings import EncryptionAspect, TagsAspect, VersioningAspect
 from mediabucket_operator.changes import Change, differences
 from mediabucket_operator.conditions import DIFFERS, NOT_KEPT, Conditions, Verdict
-from mediabucket_operator.ownership import Decision, Found, Mark, Owner, Step, decide, look, read_mark, write_mark
+from mediabucket_operator.ownership import (
+    Decision,
+    Found,
+    Made,
+    Mark,
+    Owner,
+    Step,
+    decide,
+    look,
+    look_at_made,
+    write_mark,
+)
 from mediabucket_s3.admin import BucketAdmin
 from mediabucket_s3.errors import OWNED_BY_CALLER, BucketTaken, S3Error, StoreUnavailable, Throttled
 
@@ -191,23 +204,25 @@ class _Visit:
 
     def _own(self, decision: Decision) -> Decision:
         """Make or mark the bucket; what became of the decision, when somebody else was faster."""
-        if decision.step == Step.KEEP:
-            return decision
+        made = None
         if decision.step == Step.CREATE:
-            decision = self._create(decision)
-        if decision.step != Step.REFUSE:
-            write_mark(self._admin, self._mark(decision))
+            made = self._create(decision)
+            if made.mark is not None and made.mark.owner.uid != self._owner.uid:
+                decision = decide(self._resource, Found(exists=True, mark=made.mark), self._owner.cluster)
+        if decision.step in (Step.CREATE, Step.TAKE):
+            write_mark(self._admin, self._mark(decision), made)
         return decision
 
-    def _create(self, decision: Decision) -> Decision:
+    def _create(self, decision: Decision) -> Made:
+        """Make the bucket, and see whose it is. In us-east-1 AWS answers 200 for one that the account has already:
+        another cluster may have made and marked it since we looked.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
+        """
         tags = {**TAGS.desired(self._context), **self._mark(decision).tags()}
         self._admin.create(self._connection.region, tags)
-        # In us-east-1 AWS answers 200 for a bucket that the account has already: another cluster may have made and
-        # marked it since we looked. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
-        found = read_mark(self._admin)
-        if found is None or found.owner.uid == self._owner.uid:
-            return decision
-        return decide(self._resource, Found(exists=True, mark=found), self._owner.cluster)
+        probed = self._context.capabilities.get(CapabilityName.BUCKET_TAGS)
+        keeps_tags = probed is not None and probed.verdict == CapabilityVerdict.ENFORCED
+        return look_at_made(self._admin, keeps_tags=keeps_tags)
 
     def _mark(self, decision: Decision) -> Mark:
         return Mark(self._owner, decision.ownership.origin or OwnershipOrigin.ADOPTED)

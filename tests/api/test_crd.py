@@ -82,7 +82,17 @@ def test_numbers_are_64_bits_wide() -> None:
 
 def test_every_list_says_how_it_is_merged() -> None:
     lists = [node for node in NODES.values() if node["type"] == "array"]
-    assert {node["x-kubernetes-list-type"] for node in lists} == {"set", "map"}
+    assert {node["x-kubernetes-list-type"] for node in lists} == {"atomic", "set", "map"}
+
+
+def test_lists_that_several_write_are_merged() -> None:
+    atomic = {path for path, node in NODES.items() if node.get("x-kubernetes-list-type") == "atomic"}
+    assert atomic == {
+        "MediaBucket.status.capabilities",
+        "MediaBucket.status.lifecycle",
+        "MediaBucket.status.plan",
+        "ObjectStore.status.capabilities",
+    }
 
 
 def test_every_field_is_described() -> None:

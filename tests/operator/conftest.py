@@ -8,7 +8,7 @@ from counted_store import NOW, CountedAdmin, MakeResource, Pass
 from memory_environment import make_environment
 
 from mediabucket_api.resources import MediaBucket
-from mediabucket_api.status import MediaBucketStatus
+from mediabucket_api.status import Capability, MediaBucketStatus
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 from mediabucket_operator.reconcile import Outcome, reconcile
 from mediabucket_operator.visit import Environment
@@ -43,8 +43,15 @@ def admin(seaweedfs: SeaweedFS, bucket_name: str) -> CountedAdmin:
 def run_pass(seaweedfs: SeaweedFS, admin: CountedAdmin) -> Pass:
     """One pass, on a count of calls that starts at zero."""
 
-    def run(resource: MediaBucket, *, now: datetime = NOW, dry_run: bool = False) -> Outcome:
+    def run(
+        resource: MediaBucket,
+        *,
+        now: datetime = NOW,
+        dry_run: bool = False,
+        capabilities: tuple[Capability, ...] = (),
+    ) -> Outcome:
         admin.called.clear()
-        return reconcile(resource, admin, connection=seaweedfs.connection, now=now, dry_run=dry_run)
+        connection = seaweedfs.connection
+        return reconcile(resource, admin, connection=connection, now=now, dry_run=dry_run, capabilities=capabilities)
 
     return run

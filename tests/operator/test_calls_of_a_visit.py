@@ -2,13 +2,15 @@
 
 import base64
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 from counted_store import CountedAdmin, MakeResource, Pass
 from memory_world import Faults, MemoryBucket, MemoryCluster, MemoryStore
 
+from mediabucket_api.capabilities import CapabilityName
 from mediabucket_api.constants import API_VERSION, FINALIZER, OWNER_TAG
-from mediabucket_api.status import OwnershipOrigin
+from mediabucket_api.status import Capability, CapabilityVerdict, OwnershipOrigin
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 from mediabucket_operator.cluster import Manifest, Reference
 from mediabucket_operator.operator_core import is_ready
@@ -83,6 +85,33 @@ def test_a_mark_that_was_made_with_the_bucket_is_not_written_again(kind: type[Me
     assert admin.get_tags()[OWNER_TAG] == "uid-1"
 
 
+BUCKET_TAGS = Capability(
+    name=CapabilityName.BUCKET_TAGS,
+    verdict=CapabilityVerdict.ENFORCED,
+    probed_at=datetime(2026, 1, 1, tzinfo=UTC),
+)
+
+
+@pytest.mark.parametrize(("capabilities", "looks"), [((BUCKET_TAGS,), 0), ((), 1)])
+def test_a_bucket_just_made_is_marked_with_few_calls(
+    make_resource: MakeResource,
+    run_pass: Pass,
+    admin: CountedAdmin,
+    capabilities: tuple[Capability, ...],
+    looks: int,
+) -> None:
+    run_pass(make_resource(), capabilities=capabilities)
+    assert admin.called[:2] == ["HeadBucket", "CreateBucket"]
+    # As found, and read back.
+    assert [call for call in admin.called if "Tagging" in call] == [
+        "GetBucketTagging",
+        "PutBucketTagging",
+        "GetBucketTagging",
+    ]
+    # A mark in an object, where the store may have no tags.
+    assert admin.called.count("GetObject") == looks
+
+
 class CountingCluster(MemoryCluster):
     """Remembers what was read."""
 
@@ -105,6 +134,8 @@ def test_nothing_is_read_twice_from_the_api_server() -> None:
     assert is_ready(visited.status)
     assert cluster.read[Reference("Secret", "team-a", "media-media")] == 1
     assert set(cluster.read.values()) == {1}
+    # Nothing was provided before, so there is no upload service to take away.
+    assert Reference("ServiceAccount", "team-a", "media-media") not in cluster.read
 
 
 def test_walks_of_one_store_share_their_connections(seaweedfs: SeaweedFS) -> None:

@@ -268,6 +268,25 @@ def test_a_second_fault_on_the_way_back_changes_nothing(name: str) -> None:
                 require_keys_kept(world)
 
 
+def test_a_service_that_is_withdrawn_before_anybody_knew_of_it_goes() -> None:
+    """Its objects are made, and the status that tells of it is not written yet."""
+    end = kept_objects(play([serve, World.apply], {}))
+    assert str(Reference("Deployment", "team-a", "media-media")) not in end
+    for position, write in enumerate(play([serve], {}).faults.writes):
+        for fault in Fault:
+            world = World(Faults({position: fault}))
+            serve(world)
+            world.one_pass()
+            world.apply()
+            world.settle()
+            assert kept_objects(world) == end, f"{write} ({position}): {fault.value}"
+
+
+def kept_objects(world: World) -> set[str]:
+    """All but Events, which tell how it came to this."""
+    return {str(reference) for reference in world.cluster.objects if reference.kind != "Event"}
+
+
 def test_a_foreign_bucket_gets_no_write() -> None:
     world = play(SCENARIOS["a bucket of nobody"], {})
     assert world.store.buckets["media-bucket"] == Bucket(objects={"theirs": b"1"}, tags={"team": "b"})
