@@ -127,7 +127,8 @@ def has_module(name: str) -> bool:
 def install_packages(pip: list[str], wanted: str) -> None:
     files = requirement_files(wanted)
     total = sum(line[0].isalnum() for file in files for line in file.read_text().splitlines() if line)
-    options = ["--require-hashes", "--no-deps", "--progress-bar=off"]
+    # Compiled when first imported: most of what is in packages never is, and compiling it all takes half a minute.
+    options = ["--require-hashes", "--no-deps", "--no-compile", "--progress-bar=off"]
     install(
         [*pip, "install", *PIP, *options, *(f"--requirement={file}" for file in files)],
         f"installing {total} pinned packages",

@@ -10,10 +10,9 @@ from contextlib import asynccontextmanager
 from functools import cache, lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-import boto3
 import botocore.session
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
@@ -24,6 +23,9 @@ from mediabucket_s3.addressing import is_loopback
 from mediabucket_s3.answers import AnswerListener, tell_answers
 from mediabucket_s3.calls import CallWatcher, bound_calls, unwatched
 from mediabucket_s3.identity_answers import read_answer
+
+if TYPE_CHECKING:
+    import boto3
 
 CONNECT_TIMEOUT_SECONDS: Final = 3.0
 ADMINISTRATION_READ_TIMEOUT_SECONDS: Final = 10.0
@@ -123,7 +125,10 @@ def _administration_client(
 
 # A session of its own for every client would read the description of S3 anew: 60 ms instead of 9 ms a client.
 @cache
-def _administration_session() -> boto3.Session:
+def _administration_session() -> "boto3.Session":
+    # Only here: a tenth of the start of a process, and the upload service never administers anything.
+    import boto3
+
     return boto3.Session(botocore_session=botocore.session.Session(session_vars=_NO_PROFILE))
 
 
