@@ -23,7 +23,7 @@ from tcp_proxy import TcpProxy
 from mediabucket_api.constants import CONFIRM_DESTROY_ANNOTATION
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 
-pytestmark = pytest.mark.takes_minutes(2)
+pytestmark = pytest.mark.takes_minutes(3)
 
 logger = logging.getLogger(__name__)
 

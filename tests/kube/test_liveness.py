@@ -20,7 +20,7 @@ from tcp_proxy import TcpProxy
 
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 
-pytestmark = pytest.mark.takes_minutes(3)
+pytestmark = pytest.mark.takes_minutes(4)
 
 TEAM = "apart"
 # What the issue allows, and a little for the test itself.

@@ -8,6 +8,7 @@ from told_metrics import Told, assert_clean, eventually_told, told_by
 
 from mediabucket_cli.embedded.ports import LOOPBACK
 
+WORKERS = 32
 CONDITION = "mediabucket_condition"
 AGE = "mediabucket_operator_credential_age_seconds"
 PROBES = "mediabucket_operator_probe_runs_total"
@@ -79,8 +80,8 @@ def test_what_is_told_is_known_to_dashboards_and_holds_no_secret(platform: Platf
     platform.wait("avatars", team)
     found = eventually_told(address(platform), lambda found: is_ready(found, team))
     for controller in ("MediaBucket", "ObjectStore"):
-        assert found.of("controller_runtime_max_concurrent_reconciles", controller=controller) == 16
-        assert found.of("controller_runtime_active_workers", controller=controller) <= 8
+        assert found.of("controller_runtime_max_concurrent_reconciles", controller=controller) == WORKERS
+        assert found.of("controller_runtime_active_workers", controller=controller) <= WORKERS / 2
         assert found.of("workqueue_depth", name=controller) >= 0
     assert found.labels("mediabucket_operator_watch_silence_seconds", "path") >= WATCHED
     assert found.labels("mediabucket_operator_watch_restarts_total", "path") >= WATCHED

@@ -23,7 +23,7 @@ from recording_proxy import RecordingProxy
 
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 
-pytestmark = pytest.mark.takes_minutes(4)
+pytestmark = pytest.mark.takes_minutes(3)
 
 COUNT = int(os.environ.get("MEDIABUCKET_TEST_AT_REST", "500"))
 SCOPED = 20

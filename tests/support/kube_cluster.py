@@ -4,6 +4,7 @@ import base64
 import os
 import secrets
 import shutil
+import signal
 import ssl
 import subprocess
 import time
@@ -70,12 +71,13 @@ class KubeCluster:
         return self.directory / "audit.log"
 
     def stop(self) -> None:
+        """For good: asked politely, an API server takes more than ten seconds for its leave."""
         for name in ("controllers", "api", "etcd"):
-            self.stop_part(name)
+            self.stop_part(name, signal.SIGKILL)
 
-    def stop_part(self, name: str) -> None:
+    def stop_part(self, name: str, with_signal: signal.Signals = signal.SIGTERM) -> None:
         if child := self.children.pop(name, None):
-            child.stop()
+            child.stop(with_signal)
 
     def start_etcd(self) -> None:
         client, peer = (f"http://{LOOPBACK}:{self.ports[name]}" for name in ("etcd", "peer"))
