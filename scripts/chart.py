@@ -91,7 +91,7 @@ class Operator(Values):
     """Marks the buckets of this cluster; empty: the UID of the namespace kube-system. Name one that outlives a rebuild
     of the cluster, and a new cluster takes over the buckets of the old one.
     """
-    workers: Annotated[int, Field(ge=1, le=64)] = 32
+    workers: Annotated[int, Field(ge=1, le=64)] = 16
     """How many MediaBuckets are visited at the same time; of one store at most half as many."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """How much is logged."""

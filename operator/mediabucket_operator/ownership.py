@@ -137,23 +137,28 @@ def _tags(admin: BucketAdmin) -> dict[str, str] | None:
         return None
 
 
-def write_mark(admin: BucketAdmin, mark: Mark, made: Made | None = None) -> None:
-    """Mark the bucket as ours beside whatever tags it has; `made`: as it was a moment ago. Raises S3Error."""
+def write_mark(admin: BucketAdmin, mark: Mark, made: Made | None = None) -> Mark:
+    """Mark the bucket as ours beside whatever tags it has; `made`: as it was a moment ago. Raises S3Error.
+
+    The mark that stands in it then is somebody else's, where both wrote theirs at once and ours was the first.
+    """
     tags = _tags(admin) if made is None else made.tags
-    if tags is None or not _marked_by_tags(admin, mark, tags):
+    kept = None if tags is None else _marked_by_tags(admin, mark, tags)
+    if kept is None:
         admin.write_object(OWNER_MARKER_KEY, json.dumps(mark.tags()).encode(), "application/json")
+    return kept or mark
 
 
-def _marked_by_tags(admin: BucketAdmin, mark: Mark, tags: Mapping[str, str]) -> bool:
-    """Whether the store has kept the mark."""
+def _marked_by_tags(admin: BucketAdmin, mark: Mark, tags: Mapping[str, str]) -> Mark | None:
+    """The mark that is read back, None where the store keeps none."""
     if Mark.from_tags(tags) == mark:
         # With the tags that the bucket was made with.
-        return True
+        return mark
     try:
         admin.put_tags({**tags, **mark.tags()})
     except NotImplementedByStore:
-        return False
-    return Mark.from_tags(_tags(admin) or {}) == mark
+        return None
+    return Mark.from_tags(_tags(admin) or {})
 
 
 def decide(resource: MediaBucket, found: Found, cluster: str = "") -> Decision:

@@ -207,11 +207,16 @@ class _Visit:
         made = None
         if decision.step == Step.CREATE:
             made = self._create(decision)
-            if made.mark is not None and made.mark.owner.uid != self._owner.uid:
-                decision = decide(self._resource, Found(exists=True, mark=made.mark), self._owner.cluster)
+            decision = self._unless_marked(made.mark, decision)
         if decision.step in (Step.CREATE, Step.TAKE):
-            write_mark(self._admin, self._mark(decision), made)
+            decision = self._unless_marked(write_mark(self._admin, self._mark(decision), made), decision)
         return decision
+
+    def _unless_marked(self, mark: Mark | None, decision: Decision) -> Decision:
+        """The decision, unless it is somebody else's mark."""
+        if mark is None or mark.owner.uid == self._owner.uid:
+            return decision
+        return decide(self._resource, Found(exists=True, mark=mark), self._owner.cluster)
 
     def _create(self, decision: Decision) -> Made:
         """Make the bucket, and see whose it is. In us-east-1 AWS answers 200 for one that the account has already:

@@ -8,7 +8,7 @@ from told_metrics import Told, assert_clean, eventually_told, told_by
 
 from mediabucket_cli.embedded.ports import LOOPBACK
 
-WORKERS = 32
+WORKERS = 16
 CONDITION = "mediabucket_condition"
 AGE = "mediabucket_operator_credential_age_seconds"
 PROBES = "mediabucket_operator_probe_runs_total"

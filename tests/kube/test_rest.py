@@ -103,13 +103,14 @@ def test_nothing_is_written_while_nothing_changes(platform: Platform, recorded: 
     for name in served:
         eventually(lambda name=name: kube.find("deployment", f"{name}-media", "crowd"), seconds=180)  # type: ignore[misc]
 
-    def not_ready() -> list[str]:
+    def all_are_ready() -> bool:
         for name in served:
             report(kube, f"{name}-media", "crowd", replicas=2, available=2)
-        found = kube.list("mb", "crowd")
-        return [one["metadata"]["name"] for one in found if condition(one, "Ready").get("status") != "True"]
+        told = {one["metadata"]["name"]: condition(one, "Ready") for one in kube.list("mb", "crowd")}
+        assert {name: ready for name, ready in told.items() if ready.get("status") != "True"} == {}
+        return True
 
-    eventually(lambda: not not_ready(), seconds=180, every=1)
+    eventually(all_are_ready, seconds=180, every=1)
     # Ready is not yet at rest: a probe whose verdict was refused by a conflict is told a visit later.
     eventually(lambda: visited_without_a_write(kube), seconds=200, every=0)
     lines = len(kube.audit_log.read_text().splitlines())

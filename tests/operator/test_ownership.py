@@ -120,7 +120,7 @@ def test_where_tags_do_not_work_an_object_says_whose_it_is(
     admin.create("us-east-1", {})
     lacking = store(admin.client, admin.bucket)
     assert read_mark(lacking) is None
-    write_mark(lacking, mark)
+    assert write_mark(lacking, mark) == mark
     assert read_mark(lacking) == mark
     assert admin.read_object(OWNER_MARKER_KEY) is not None
 
@@ -190,6 +190,24 @@ def test_a_rival_whose_bucket_may_be_made_again_keeps_it(
     assert refused.status.ownership is not None
     assert (refused.status.ownership.state, refused.status.ownership.origin) == ("Foreign", None)
     assert not refused.complete
+
+
+def test_of_two_marks_written_at_once_the_last_counts(
+    make_resource: MakeResource, run_pass: Pass, admin: CountedAdmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both were told that the bucket is theirs, and neither saw a mark."""
+    rival, put = Mark(Owner("uid-9", "team-b/media", "cluster-2"), CREATED), admin.put_tags
+
+    def outdone(tags: dict[str, str]) -> None:
+        put(tags)
+        put(rival.tags())
+
+    monkeypatch.setattr(admin, "put_tags", outdone)
+    refused = run_pass(make_resource())
+    assert admin.writes == ["CreateBucket", "PutBucketTagging", "PutBucketTagging"]
+    assert admin.get_tags() == rival.tags()
+    owned = condition(refused, ConditionType.BUCKET_OWNED)
+    assert (owned.status, owned.reason) == ("False", "ForeignOwner")
 
 
 def test_a_bucket_that_an_earlier_call_has_made_since_is_taken_on_the_next_pass(
