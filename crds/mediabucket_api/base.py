@@ -33,7 +33,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class ListType:
-    """Annotation of a list: how Kubernetes merges it, and that nothing is in it twice.
+    """Annotation of a list: how Kubernetes merges it, and that nothing is in a set or a map twice.
 
     An atomic list has one writer, who replaces it as a whole: who wrote which item is not kept, which the API server
     pays for with every write. What is in it is that writer's affair.

@@ -119,12 +119,12 @@ class Made:
 def look_at_made(admin: BucketAdmin, *, keeps_tags: bool) -> Made:
     """See what became of a bucket that was just asked for. Raises S3Error.
 
-    `keeps_tags`: the store is known to. Whoever was faster then has marked it by its tags, and there is no object to
-    look for.
+    `keeps_tags`: a probe found so. Whoever was faster then has marked it by its tags, and there is no object to look
+    for, unless the store is another one since.
     """
     tags = _tags(admin)
     mark = Mark.from_tags(tags or {})
-    if mark is None and not keeps_tags:
+    if mark is None and not (keeps_tags and tags is not None):
         mark = _marked_by_object(admin.read_object(OWNER_MARKER_KEY))
     return Made(mark, tags)
 

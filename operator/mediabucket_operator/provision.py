@@ -14,6 +14,7 @@ from mediabucket_api.resources import MediaBucket, ObjectStore
 from mediabucket_api.spec import MAX_SINGLE_PUT_BYTES, Integrity, Uploads
 from mediabucket_api.status import (
     CapabilityVerdict,
+    Condition,
     ConditionStatus,
     ConditionType,
     CredentialsStatus,
@@ -39,6 +40,14 @@ _LARGE_FILES_NEED: Final = (CapabilityName.MULTIPART, CapabilityName.UPLOAD_PART
 _SHARED: Final = Verdict.true(
     "Shared", "applications use the store's own key, which reaches every bucket: iam.mode of the ObjectStore is Shared"
 )
+# Reasons of ServiceAvailable, once all that the manifest asks for was applied and all else taken away.
+_DISABLED: Final = "Disabled"
+_AVAILABLE: Final = "Available"
+_ROLLING_OUT: Final = "RollingOut"
+_TOO_FEW: Final = "TooFewReplicas"
+# The Deployment's own word: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#failed-deployment
+_STUCK: Final = "ProgressDeadlineExceeded"
+_CARRIED_OUT: Final = frozenset({_DISABLED, _AVAILABLE, _ROLLING_OUT, _TOO_FEW, _STUCK})
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,7 @@ class Provisioned:
 class Provisioning:
     """One pass. Raises ClusterError; a store that fails is a condition.
 
-    `resource` has the status that the pass over the store has made; `observed_generation` is that of the last visit.
+    `resource` has the status that the pass over the store has made.
     """
 
     def __init__(
@@ -65,7 +74,6 @@ class Provisioning:
         cluster_id: str,
         now: datetime,
         resource: MediaBucket,
-        observed_generation: int | None,
         access: StoreAccess,
     ) -> None:
         self._cluster = cluster
@@ -74,7 +82,6 @@ class Provisioning:
         self._cluster_id = cluster_id
         self._now = now
         self._resource = resource
-        self._is_new_generation = observed_generation != resource.metadata.generation
         self._access = access
         # The Secret with the key, as this pass has read or written it.
         self._secret: Manifest | None = None
@@ -240,20 +247,34 @@ class Provisioning:
         for kind in workload.KINDS:
             if kind in wanted:
                 applied = ensure(self._cluster, self._resource, wanted[kind])
-            elif self._is_new_generation:
+            elif not self._is_withdrawn():
                 remove(self._cluster, self._resource, kind)
         return applied
 
     def _serve_nothing(self, *, provided_before: bool) -> None:
         # What an earlier manifest asked for goes; the ConfigMap was there before any of it. The first to be applied is
         # the last to be removed: without it, nothing else is there.
-        if (self._is_new_generation and provided_before) or self._resource.status.service is not None:
+        if (provided_before and not self._is_withdrawn()) or self._resource.status.service is not None:
             first = Reference(workload.KINDS[0], self._resource.metadata.namespace, child_name(self._resource))
             if self._cluster.get(first) is not None:
                 for kind in reversed(workload.KINDS):
                     remove(self._cluster, self._resource, kind)
         self._status["service"] = None
-        self._verdicts[ConditionType.SERVICE_AVAILABLE] = Verdict.true("Disabled", "service.state is Disabled")
+        self._verdicts[ConditionType.SERVICE_AVAILABLE] = Verdict.true(_DISABLED, "service.state is Disabled")
+
+    def _is_withdrawn(self) -> bool:
+        """Whether a visit has taken away already what this generation of the manifest does not ask for: one that the
+        store did not answer, or that was refused an object, has not come so far.
+        """
+        last = self._last(ConditionType.SERVICE_AVAILABLE)
+        return (
+            last is not None
+            and last.observed_generation == self._resource.metadata.generation
+            and last.reason in _CARRIED_OUT
+        )
+
+    def _last(self, kind: ConditionType) -> Condition | None:
+        return next((found for found in self._resource.status.conditions if found.type == kind), None)
 
     def _checksum(self, connection: BucketConnection) -> str:
         """Of all that Pods read at their start only."""
@@ -290,7 +311,7 @@ class Provisioning:
         self._verdicts[ConditionType.UPLOAD_PATH_VERIFIED] = verdict
 
     def _is_verified(self, walked: str) -> bool:
-        last = next((c for c in self._resource.status.conditions if c.type == ConditionType.UPLOAD_PATH_VERIFIED), None)
+        last = self._last(ConditionType.UPLOAD_PATH_VERIFIED)
         return (
             last is not None
             and last.status == ConditionStatus.TRUE
@@ -305,14 +326,14 @@ def availability(deployment: Manifest, resource: MediaBucket) -> Verdict:
     wanted = resource.spec.service.replicas.min
     available = status.get("availableReplicas", 0)
     if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
-        return Verdict.unknown("RollingOut", "the Deployment's controller has not seen the last change yet")
+        return Verdict.unknown(_ROLLING_OUT, "the Deployment's controller has not seen the last change yet")
     told = f"{available} of {wanted} replicas of Deployment {deployment['metadata']['name']} are available"
     if available >= wanted:
-        return Verdict.true("Available", told)
-    stuck = next((c for c in status.get("conditions", []) if c.get("reason") == "ProgressDeadlineExceeded"), None)
+        return Verdict.true(_AVAILABLE, told)
+    stuck = next((c for c in status.get("conditions", []) if c.get("reason") == _STUCK), None)
     if stuck is not None:
-        return Verdict.false("ProgressDeadlineExceeded", f"{told}: see its Pods")
-    return Verdict.false("TooFewReplicas", told)
+        return Verdict.false(_STUCK, f"{told}: see its Pods")
+    return Verdict.false(_TOO_FEW, told)
 
 
 def scope(key: KeyInUse, store: ObjectStore) -> Verdict:

@@ -22,8 +22,8 @@ class OperatorSettings(BaseSettings):
     ingress_class: str | None = None
     # `<namespace>/<name>` of the Gateway that HTTPRoutes attach to.
     gateway: Annotated[str, Field(pattern=r"^[a-z0-9-]+/[a-z0-9.-]+$")] | None = None
-    # Visits at the same time, each in a thread of its own; one store holds half of them at most. Twice as many are a
-    # fifth faster, and too much for the master of SeaweedFS 4.48, which may hang where many buckets are made at once.
+    # Visits at the same time, each in a thread of its own; one store holds half of them at most. Twice as many are
+    # faster, and too much for SeaweedFS 4.48, which hung where many buckets were made at once: docs/operations.md.
     workers: Annotated[int, Field(ge=1, le=64)] = 16
     host: str = "0.0.0.0"
     # Serves /healthz and /metrics; 0 for any free one.

@@ -212,7 +212,6 @@ class _Visit:
             cluster_id=self._environment.cluster_id,
             now=self._now,
             resource=resource,
-            observed_generation=self._resource.status.observed_generation,
             access=access,
         ).run()
 
