@@ -37,7 +37,7 @@ kube-assets: ## Build the Kubernetes API server that tests need, and fetch kinds
 	@$(BIN)/python scripts/monitoring_kinds.py > /dev/null || [ $$? = 3 ]
 
 test-kube: kube-assets ## Run the operator's tests on a real Kubernetes API server
-	@$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m kube $(ARGS)
+	@$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m kube $(ARGS)
 
 check: ## Check format, lint, types, layers and generated files
 	$(BOOTSTRAP) dev
