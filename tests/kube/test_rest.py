@@ -68,7 +68,7 @@ def platform(
 ) -> Iterator[Platform]:
     with cluster_with_chart(tmp_path_factory.mktemp("rest"), assets) as cluster:
         store = seaweedfs.connection.model_copy(update={"endpoint": recorded.endpoint})
-        shared = store_documents("store", store, iam={"mode": "Shared"})
+        shared = store_documents("store", store, iam={"mode": "Shared"}, limits={"allowAdoption": "Allowed"})
         cluster.apply(*shared, *store_documents("scoped", store), namespace("crowd"))
         with OperatorProcess(cluster, tmp_path_factory.mktemp("operator")) as operator:
             yield Platform(cluster, seaweedfs, operator)
@@ -97,6 +97,11 @@ def test_nothing_is_written_while_nothing_changes(platform: Platform, recorded: 
     buckets = [media_bucket(f"media-{number:03}", "crowd", name, **spec) for number, name in enumerate(stores)]
     # Of both kinds of stores.
     served = {buckets[place]["metadata"]["name"]: buckets[place] for place in (0, 1, -2, -1)}
+    # SeaweedFS 4.48 may hang where CreateBucket meets another bucket's first upload: see docs/operations.md. So the
+    # many are there before, and adopted.
+    for document in buckets[SCOPED:]:
+        document["spec"]["adoptionPolicy"] = "Adopt"
+        platform.admin(f"crowd-{document['metadata']['name']}").create("us-east-1", {})
     for (name, document), amounts in zip(served.items(), QUANTITIES, strict=True):
         document["spec"]["service"] = service(name, *amounts)
     kube.apply(DATABASE, *buckets)
