@@ -124,7 +124,7 @@ def look_at_made(admin: BucketAdmin, *, keeps_tags: bool) -> Made:
     """
     tags = _tags(admin)
     mark = Mark.from_tags(tags or {})
-    if mark is None and not (keeps_tags and tags is not None):
+    if mark is None and (tags is None or not keeps_tags):
         mark = _marked_by_object(admin.read_object(OWNER_MARKER_KEY))
     return Made(mark, tags)
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -136,8 +135,7 @@ def test_the_cluster_itself_is_restarted(platform: Platform, few: Few, parts: tu
     assert platform.operator.child is not None
     process = platform.operator.child.process.pid
     for part in parts:
-        # Without a word: a polite end of an API server takes ten seconds.
-        platform.kube.children.pop(part).stop(signal.SIGKILL)
+        platform.kube.stop_part(part)
     time.sleep(5)
     if "etcd" in parts:
         platform.kube.start_etcd()

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from memory_environment import MEDIA, conditions, make_environment, memory_cluster, put_store
+from memory_environment import MEDIA, conditions, make_environment, memory_cluster, put_media_bucket, put_store
 from memory_world import MemoryBucket, MemoryCluster
 
-from mediabucket_api.constants import API_VERSION, FINALIZER
 from mediabucket_operator.children import encoded
 from mediabucket_operator.cluster import Manifest, Reference, Refused
 from mediabucket_operator.visit import Environment
@@ -31,14 +30,6 @@ def environment() -> Environment:
         {"apiVersion": "v1", "kind": "Secret", "metadata": named, "data": encoded({"url": "postgresql://"})}
     )
     return made
-
-
-def apply(environment: Environment, service: dict[str, Any]) -> None:
-    metadata = {"name": MEDIA.name, "namespace": MEDIA.namespace, "finalizers": [FINALIZER]}
-    spec = {"storeRef": {"name": "store"}, "bucketName": "media-bucket", "service": service}
-    memory_cluster(environment).put(
-        {"apiVersion": API_VERSION, "kind": "MediaBucket", "metadata": metadata, "spec": spec}
-    )
 
 
 def store_is_away(patch: pytest.MonkeyPatch, _environment: Environment) -> str:
@@ -69,13 +60,13 @@ def deployments_are_refused(patch: pytest.MonkeyPatch) -> None:
 def test_an_ingress_that_is_not_wanted_any_more_goes(
     environment: Environment, obstacle: Callable[[pytest.MonkeyPatch, Environment], str]
 ) -> None:
-    apply(environment, EXPOSED)
+    put_media_bucket(environment, EXPOSED)
     conditions(environment)
     objects = memory_cluster(environment).objects
     assert INGRESS in objects
     with pytest.MonkeyPatch.context() as patch:
         obstructed = obstacle(patch, environment)
-        apply(environment, SERVED)
+        put_media_bucket(environment, SERVED)
         assert conditions(environment)[obstructed].status == "False"
         assert INGRESS in objects
     conditions(environment)
@@ -84,7 +75,7 @@ def test_an_ingress_that_is_not_wanted_any_more_goes(
 
 
 def test_a_service_that_never_came_about_goes(environment: Environment) -> None:
-    apply(environment, SERVED)
+    put_media_bucket(environment, SERVED)
     objects = memory_cluster(environment).objects
     with pytest.MonkeyPatch.context() as patch:
         deployments_are_refused(patch)
@@ -93,7 +84,7 @@ def test_a_service_that_never_came_about_goes(environment: Environment) -> None:
     assert DEPLOYMENT not in objects
     with pytest.MonkeyPatch.context() as patch:
         store_is_away(patch, environment)
-        apply(environment, NOTHING)
+        put_media_bucket(environment, NOTHING)
         conditions(environment)
     assert conditions(environment)["ServiceAvailable"].reason == "Disabled"
     assert ACCOUNT not in objects

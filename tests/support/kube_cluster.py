@@ -71,13 +71,13 @@ class KubeCluster:
         return self.directory / "audit.log"
 
     def stop(self) -> None:
-        """For good: asked politely, an API server takes more than ten seconds for its leave."""
         for name in ("controllers", "api", "etcd"):
-            self.stop_part(name, signal.SIGKILL)
+            self.stop_part(name)
 
-    def stop_part(self, name: str, with_signal: signal.Signals = signal.SIGTERM) -> None:
+    def stop_part(self, name: str) -> None:
+        """Without a word: a polite end of an API server takes ten seconds."""
         if child := self.children.pop(name, None):
-            child.stop(with_signal)
+            child.stop(signal.SIGKILL)
 
     def start_etcd(self) -> None:
         client, peer = (f"http://{LOOPBACK}:{self.ports[name]}" for name in ("etcd", "peer"))

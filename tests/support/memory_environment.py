@@ -23,16 +23,23 @@ def make_environment() -> Environment:
     cluster = MemoryCluster(faults)
     data = encoded(dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "admin"))
     cluster.put({"apiVersion": "v1", "kind": "Secret", "metadata": KEYS, "data": data})
-    wanted = {"storeRef": {"name": "store"}, "bucketName": "media-bucket", "service": {"state": "Disabled"}}
-    named = {"name": MEDIA.name, "namespace": MEDIA.namespace, "finalizers": [FINALIZER]}
-    cluster.put({"apiVersion": API_VERSION, "kind": "MediaBucket", "metadata": named, "spec": wanted})
     settings = OperatorSettings(namespace=NAMESPACE, service_image="service:1")
-    return Environment(cluster, MemoryStore(faults), settings, "cluster-1")
+    environment = Environment(cluster, MemoryStore(faults), settings, "cluster-1")
+    put_media_bucket(environment, {"state": "Disabled"})
+    return environment
 
 
 def memory_cluster(environment: Environment) -> MemoryCluster:
     assert isinstance(environment.cluster, MemoryCluster)
     return environment.cluster
+
+
+def put_media_bucket(environment: Environment, service: dict[str, Any]) -> None:
+    """As `kubectl apply` does, and with the finalizer."""
+    wanted = {"storeRef": {"name": "store"}, "bucketName": "media-bucket", "service": service}
+    named = {"name": MEDIA.name, "namespace": MEDIA.namespace, "finalizers": [FINALIZER]}
+    manifest = {"apiVersion": API_VERSION, "kind": "MediaBucket", "metadata": named, "spec": wanted}
+    memory_cluster(environment).put(manifest)
 
 
 def put_store(environment: Environment, **spec: Any) -> None:
