@@ -24,6 +24,7 @@ sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "scripts")]
 
 import kube_assets  # noqa: E402
 from kube_cluster import ADMIN, KubeCluster  # noqa: E402
+from operator_calls import operator_calls  # noqa: E402
 from operator_process import (  # noqa: E402
     OPERATOR_ACCOUNT,
     OPERATOR_NAMESPACE,
@@ -228,9 +229,7 @@ def peak_memory(operator: OperatorProcess) -> float:
 
 def of_operator(kube: KubeCluster, after_line: int) -> Counter[str]:
     """Its calls to the API server, by verb."""
-    lines = kube.audit_log.read_text().splitlines()[after_line:]
-    account = f"system:serviceaccount:{OPERATOR_ACCOUNT}"
-    entries = [entry for entry in map(json.loads, lines) if entry["user"]["username"] == account]
+    entries = operator_calls(kube, after_line)
     return Counter(entry["verb"] for entry in entries if entry["stage"] == "ResponseComplete")
 
 
