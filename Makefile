@@ -11,6 +11,9 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 COMMAND_REFERENCE = _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION=1 $(BIN)/typer mediabucket_cli.main utils docs \
   --name mediabucket --title "The command" --output
 
+# Images and some shells forbid Python to keep compiled modules: each process would compile its own, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo dev test kube-assets test-kube check crds dashboards docs bench bench-operator lock clean
 
@@ -29,7 +32,7 @@ dev: ## Serve a manifest on this machine until Ctrl-C
 test: ## Run the tests on a real store and real databases
 	$(BOOTSTRAP) dev
 	@$(BIN)/python scripts/document_server.py > /dev/null || [ $$? = 3 ]
-	@$(BIN)/pytest -q -n 4 --dist loadscope --no-loadscope-reorder -m "not kube" $(ARGS)
+	@$(BIN)/pytest -q -n 4 --dist loadscope --no-loadscope-reorder --ignore=tests/kube $(ARGS)
 
 kube-assets: ## Build the Kubernetes API server that tests need, and fetch kinds of others, once
 	$(BOOTSTRAP) dev
@@ -37,7 +40,7 @@ kube-assets: ## Build the Kubernetes API server that tests need, and fetch kinds
 	@$(BIN)/python scripts/monitoring_kinds.py > /dev/null || [ $$? = 3 ]
 
 test-kube: kube-assets ## Run the operator's tests on a real Kubernetes API server
-	@$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m kube $(ARGS)
+	@$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder -o testpaths=tests/kube $(ARGS)
 
 check: ## Check format, lint, types, layers and generated files
 	$(BOOTSTRAP) dev

@@ -64,6 +64,9 @@ class Asked:
         found = _PART.search(self.path)
         return int(found[1]) if found else None
 
+    def is_of(self, method: str, ending: str) -> bool:
+        return self.method == method and self.path.partition("?")[0].endswith(ending)
+
 
 @dataclass
 class Script:
@@ -73,12 +76,15 @@ class Script:
     faults: deque[Fault] = field(default_factory=deque)
     always: Fault = None
     requests: list[Asked] = field(default_factory=list)
+    answers: list[tuple[Asked, int]] = field(default_factory=list)
 
     def asked(self, method: str, ending: str = "") -> list[Asked]:
         """The requests of a method whose path, without its query, ends so."""
-        return [
-            asked for asked in self.requests if asked.method == method and asked.path.partition("?")[0].endswith(ending)
-        ]
+        return [asked for asked in self.requests if asked.is_of(method, ending)]
+
+    def statuses(self, method: str, ending: str = "") -> list[int]:
+        """What such requests were answered, in the order of the answers; 502 for none at all."""
+        return [status for asked, status in self.answers if asked.is_of(method, ending)]
 
     def parts(self) -> list[int]:
         """The numbers of the parts that were sent."""
@@ -88,18 +94,24 @@ class Script:
     def middleware(self) -> Middleware:
         @web.middleware
         async def scripted(request: web.Request, handler: Handler) -> web.StreamResponse:
-            self.requests.append(Asked(request.method, request.raw_path, dict(request.headers)))
-            fault = self._next() if request.method == self.method else None
-            match fault:
-                case Refuse(status, code, headers):
-                    return await refused(request, status, code, "as the test says", headers)
-                case CutAfter(body_bytes):
-                    return await cut(request, body_bytes)
-                case LoseAnswer():
-                    return await fault(request)
-            return await handler(request)
+            asked = Asked(request.method, request.raw_path, dict(request.headers))
+            self.requests.append(asked)
+            answer = await self._answer(request, handler)
+            self.answers.append((asked, answer.status))
+            return answer
 
         return scripted
+
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        fault = self._next() if request.method == self.method else None
+        match fault:
+            case Refuse(status, code, headers):
+                return await refused(request, status, code, "as the test says", headers)
+            case CutAfter(body_bytes):
+                return await cut(request, body_bytes)
+            case LoseAnswer():
+                return await fault(request)
+        return await handler(request)
 
     def _next(self) -> Fault:
         return self.faults.popleft() if self.faults else self.always
