@@ -32,7 +32,7 @@ dev: ## Serve a manifest on this machine until Ctrl-C
 test: ## Run the tests on a real store and real databases
 	$(BOOTSTRAP) dev
 	@$(BIN)/python scripts/document_server.py > /dev/null || [ $$? = 3 ]
-	@$(BIN)/pytest -q -n 4 --dist loadscope --no-loadscope-reorder --ignore=tests/kube $(ARGS)
+	@$(BIN)/pytest -q -n 3 --dist loadscope --no-loadscope-reorder --ignore=tests/kube $(ARGS)
 
 kube-assets: ## Build the Kubernetes API server that tests need, and fetch kinds of others, once
 	$(BOOTSTRAP) dev
