@@ -109,10 +109,11 @@ async def test_each_statement_that_marks_is_progress(
 async def test_a_confirm_that_died_is_waited_for_until_its_lease_runs_out(make_platform: MakePlatform) -> None:
     async with make_platform(settings_changes={"erasure_answer_seconds": 0.1}) as platform:
         ticket = await platform.user().begin(PICTURE)
-        lease = "lease_owner = gen_random_uuid(), lease_until = now() + interval '1 second'"
+        lease = "lease_owner = gen_random_uuid(), lease_until = now() + interval '1 hour'"
         await platform.change(ticket["media_id"], lease)
         answer = await erase(platform, "alice")
         assert (answer.status_code, answer.json()["media"]) == (202, 0)
+        await platform.change(ticket["media_id"], "lease_until = now() + interval '0.5 seconds'")
         assert (await erase_to_the_end(platform, "alice"))["media"] == 1
         assert await platform.keys() == []
 
