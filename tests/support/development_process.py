@@ -91,7 +91,7 @@ class Dev:
         url = ready["api_url"] + path
         try:
             return httpx.request(method, url, headers=headers, timeout=30, **options)
-        except httpx.RemoteProtocolError:
+        except (httpx.RemoteProtocolError, httpx.ReadError):
             # Taken by a service that was about to be replaced: a client tries again, as after any lost connection.
             return httpx.request(method, url, headers=headers, timeout=30, **options)
 
