@@ -1,6 +1,7 @@
 """The running application as tests see it."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -86,6 +87,7 @@ class Platform:
         assert await self.database.execute("DELETE FROM media_files WHERE media_id = %(id)s", {"id": media_id}) == 1
 
 
+TRUSTS_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 # Of SeaweedFS.
 PROBED = {CapabilityName.COPY_SOURCE_IF_MATCH.value: CapabilityVerdict.ENFORCED.value}
 
@@ -125,7 +127,7 @@ async def running_platform(
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://service", timeout=60) as http,
         # The store speaks plain HTTP; to read the certificates of the world takes 30 ms, for each of a thousand tests.
-        httpx.AsyncClient(timeout=60, verify=False) as client,
+        httpx.AsyncClient(timeout=60, verify=TRUSTS_NOBODY) as client,
         open_storage(settings, connection) as storage,
     ):
         verifier = token_verifier(settings, connection)
