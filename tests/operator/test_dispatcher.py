@@ -105,6 +105,7 @@ async def test_an_earlier_request_wins_over_a_later_one() -> None:
         dispatcher.soon(reference("a"), 60)
         dispatcher.soon(reference("a"), 0.01)
         dispatcher.soon(reference("a"), 60)
+        await eventually(lambda: visits.count["a"] == 1)
         await asyncio.sleep(0.1)
     assert visits.count["a"] == 1
 
@@ -121,7 +122,7 @@ async def test_what_is_gone_is_not_visited_again() -> None:
 
 
 async def test_what_goes_during_its_visit_is_not_visited_again() -> None:
-    visits = Visits(0.05, next_in=0.01)
+    visits = Visits(0.5, next_in=0.01)
     async with dispatching(visits) as dispatcher:
         dispatcher.soon(reference("a"))
         await eventually(lambda: visits.running("a") == 1)

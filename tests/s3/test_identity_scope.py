@@ -22,7 +22,7 @@ CONTENT = b"some media"
 SEED = b"theirs"
 FOREIGN_KEYS = ("elsewhere", ".mediabucket/owner.json", "pending", "uploads", "uploads-2/a")
 # Changes of AWS's IAM take effect after seconds, those of SeaweedFS after some milliseconds.
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 
 Attempt = Callable[[], Any]
 

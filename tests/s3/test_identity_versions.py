@@ -15,7 +15,7 @@ from mediabucket_s3.objects import BucketObjects
 
 OURS = ("pending/a", "uploads/a")
 FOREIGN_KEYS = ("elsewhere", ".mediabucket/owner.json", "pending", "uploads", "uploads-2/a")
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 
 Policy = dict[str, Any]
 AsUser = Callable[[Policy], StoreConnection]

@@ -313,7 +313,7 @@ async def test_signed_urls_are_not_to_be_stored(alice: UploadClient, conversatio
 
 async def test_a_mongodb_that_is_down_is_503_for_messages_and_nothing_else(make_platform: MakePlatform) -> None:
     nobody = SecretStr("mongodb://127.0.0.1:9")
-    async with make_platform(settings_changes={"mongodb_url": nobody, "database_timeout_seconds": 0.5}) as platform:
+    async with make_platform(settings_changes={"mongodb_url": nobody, "database_timeout_seconds": 1.5}) as platform:
         alice = platform.user("alice")
         for answer in (
             await alice.send(content="hello"),

@@ -130,7 +130,9 @@ async def test_a_request_that_takes_too_long_is_given_up(
             ticket = await platform.user().begin(File(b"slow" * 100))
             slow_store.delay_seconds = 60
             confirm = asyncio.create_task(service.user(http).confirm(ticket["media_id"]))
-            await asyncio.sleep(0.5)
+            async with asyncio.timeout(20):
+                while (await platform.row(ticket["media_id"]))["lease_owner"] is None:
+                    await asyncio.sleep(0.05)
             service.terminate()
             started = time.monotonic()
             assert await ended(service) == 0

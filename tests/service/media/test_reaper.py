@@ -188,10 +188,10 @@ async def test_a_sweep_may_take_longer_than_a_statement(
 
     async def slow_list(self: BucketObjects, prefix: str) -> AsyncIterator[ListedObject]:
         async for found in listed(self, prefix):
-            await asyncio.sleep(2)
+            await asyncio.sleep(3)
             yield found
 
-    async with make_platform(settings_changes={"database_timeout_seconds": 0.5}) as platform:
+    async with make_platform(settings_changes={"database_timeout_seconds": 1}) as platform:
         ticket = await platform.user().begin(PICTURE)
         await platform.forget(ticket["media_id"])
         hours_pass(platform, monkeypatch)

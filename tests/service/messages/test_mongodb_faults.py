@@ -158,7 +158,7 @@ async def test_a_server_that_was_killed_comes_back_with_all_messages(alice: Uplo
     assert await contents(alice, conversation) == [*reversed(kept)]
 
 
-async def until_it_answers(user: UploadClient, conversation: str, seconds: float = 10) -> None:
+async def until_it_answers(user: UploadClient, conversation: str, seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while (await user.call("GET", "/api/messages", params={"conversation_id": conversation})).status_code != 200:
         assert time.monotonic() < deadline
