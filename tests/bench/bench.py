@@ -8,8 +8,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cases import CONFIRMS, Cases
@@ -17,9 +16,9 @@ from generators import CONNECTIONS, OWN, BenchmarkFailed
 from generators import name as generator
 from growth import grown
 from peers import CACHE, Arena, arena
+from progress import progress
 from report import markdown, plot, plot_series, save, show
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rounds import Effort, Row, compared
 from soak import growth_per_hour, soaked
 from worker_profile import CALLS, profiled, py_spy
@@ -137,13 +136,6 @@ def soak(running: Arena, cases: Cases, minutes: float, console: Console) -> None
         f"{samples[-1]['initiates']:,} initiates and {samples[-1]['confirms']:,} confirms: {first} MiB at the start, "
         f"{last} MiB at the end, {growth_per_hour(samples):+.1f} MiB an hour over the second half"
     )
-
-
-@contextmanager
-def progress(console: Console) -> Iterator[tuple[Progress, TaskID]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        yield bar, bar.add_task("", total=None)
 
 
 if __name__ == "__main__":

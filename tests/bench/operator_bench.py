@@ -5,6 +5,7 @@ Applications use the store's key (iam.mode Shared): the embedded SeaweedFS takes
 are, which would measure SeaweedFS.
 """
 
+import argparse
 import http.client
 import json
 import os
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "scripts")]
 
 import kube_assets  # noqa: E402
-from kube_cluster import ADMIN, KubeCluster  # noqa: E402
+from go_tools import AssetsMissing  # noqa: E402
+from kube_cluster import ADMIN, KubeCluster, KubectlFailed  # noqa: E402
 from operator_calls import operator_calls  # noqa: E402
 from operator_process import (  # noqa: E402
     OPERATOR_ACCOUNT,
@@ -34,11 +36,13 @@ from operator_process import (  # noqa: E402
     namespace,
     store_documents,
 )
+from progress import progress  # noqa: E402
 from recording_proxy import RecordingProxy  # noqa: E402
 from rich.console import Console  # noqa: E402
+from rich.progress import Progress, TaskID  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from mediabucket_cli.embedded.processes import Child  # noqa: E402
+from mediabucket_cli.embedded.processes import Child, ServerFailed  # noqa: E402
 from mediabucket_cli.embedded.seaweedfs import SeaweedFS  # noqa: E402
 
 SIZES = (10, 100, 1000)
@@ -47,6 +51,9 @@ RESYNC_SECONDS, REST_SECONDS = 60, 70
 # MALLOC_ARENA_MAX as in operator/Dockerfile.
 ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
 GOAL_PER_SECOND, GOAL_MEBIBYTES = 40, 250
+
+# What is done, how much of it, and of how much.
+Tell = Callable[[str, float, float], None]
 
 
 @dataclass(frozen=True)
@@ -95,18 +102,53 @@ class Platform:
 
 
 def main() -> None:
-    sizes = tuple(map(int, sys.argv[1:])) or SIZES
+    sizes = arguments().sizes or SIZES
+    try:
+        show(measured_all(sizes))
+    except (AssetsMissing, KubectlFailed, ServerFailed, TimeoutError) as failure:
+        sys.exit(f"the benchmark of the operator failed; what was measured before is in {RESULTS}: {failure}")
+    except KeyboardInterrupt:
+        sys.exit("stopped; everything that was started is stopped too")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench-operator", description=__doc__.split("\n\n")[0])
+    parser.add_argument(
+        "sizes",
+        nargs="*",
+        type=size,
+        metavar="N",
+        help=f"so many MediaBuckets each time; {', '.join(map(str, SIZES))} if none is given, in about seven minutes",
+    )
+    return parser.parse_args()
+
+
+def size(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of MediaBuckets: 1 or more")
+    return int(text)
+
+
+def measured_all(sizes: Sequence[int]) -> list[Row]:
     RESULTS.mkdir(exist_ok=True)
     rows: list[Row] = []
-    for size in sizes:
-        rows.append(measured(size))
-        # After each: the largest takes long, and may not end.
-        (RESULTS / "operator.json").write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
-        plot(rows, RESULTS / "operator.png")
-    show(rows)
+    with progress(Console(stderr=True)) as (bar, task):
+        for count in sizes:
+            rows.append(measured(count, teller(bar, task, count)))
+            # After each: the largest takes long, and may not end.
+            (RESULTS / "operator.json").write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+            plot(rows, RESULTS / "operator.png")
+    return rows
 
 
-def measured(count: int) -> Row:
+def teller(bar: Progress, task: TaskID, count: int) -> Tell:
+    def tell(what: str, done: float, total: float) -> None:
+        bar.update(task, description=f"{count} MediaBuckets, {what}", completed=done, total=total)
+
+    return tell
+
+
+def measured(count: int, tell: Tell) -> Row:
     with platform() as platform_, platform_.operator as operator:
         kube = platform_.kube
         eventually(lambda: operator.health()[0] == 200)
@@ -114,10 +156,11 @@ def measured(count: int) -> Row:
         operator.stop()
         spec = {"resyncIntervalSeconds": RESYNC_SECONDS, "cors": {"allowedOrigins": ["https://app.example.com"]}}
         documents = [media_bucket(f"media-{number:04}", "crowd", "store", **spec) for number in range(count)]
+        tell("applying", 0, count)
         kube.apply(*documents)
-        seconds, used = cold_start(platform_, count)
+        seconds, used = cold_start(platform_, count, tell)
         memory = peak_memory(operator)
-        writes, api_calls, store_calls = at_rest(platform_, count)
+        writes, api_calls, store_calls = at_rest(platform_, count, tell)
     per_minute = count * REST_SECONDS / 60
     return Row(
         count=count,
@@ -133,25 +176,28 @@ def measured(count: int) -> Row:
     )
 
 
-def cold_start(platform_: Platform, count: int) -> tuple[float, Mapping[str, float]]:
+def cold_start(platform_: Platform, count: int, tell: Tell) -> tuple[float, Mapping[str, float]]:
     """Everything is there already but the operator. Seconds until all are Ready, and of processor time by part."""
     before, started = platform_.processor_seconds(), time.monotonic()
     platform_.operator.start()
-    wait_until_ready(platform_.kube, count, platform_.store.connection.endpoint)
+    endpoint = platform_.store.connection.endpoint
+    wait_until_ready(platform_.kube, count, endpoint, lambda number: tell("until Ready", number, count))
     seconds = time.monotonic() - started
     return seconds, {part: used - before[part] for part, used in platform_.processor_seconds().items()}
 
 
-def at_rest(platform_: Platform, count: int) -> tuple[int, int, int]:
+def at_rest(platform_: Platform, count: int, tell: Tell) -> tuple[int, int, int]:
     """All writes, the operator's calls to the API server, and its calls to the store, while nothing happens."""
     kube, proxy = platform_.kube, platform_.proxy
     # Only now: a proxy in the way of a cold start would use the processor that is measured.
     platform_.point_store_at(proxy.endpoint)
-    wait_until_ready(kube, count, proxy.endpoint)
+    wait_until_ready(kube, count, proxy.endpoint, lambda number: tell("at the proxy", number, count))
     time.sleep(5)
     lines = len(kube.audit_log.read_text().splitlines())
     proxy.requests.clear()
-    time.sleep(REST_SECONDS)
+    for second in range(REST_SECONDS):
+        tell("at rest", second, REST_SECONDS)
+        time.sleep(1)
     api_calls = of_operator(kube, lines)
     writes = sum(calls for verb, calls in api_calls.items() if verb not in ("get", "list", "watch"))
     return writes + sum(proxy.writes().values()), sum(api_calls.values()), sum(proxy.requests.values())
@@ -190,7 +236,7 @@ def everything_allowed() -> dict[str, Any]:
     }
 
 
-def wait_until_ready(kube: KubeCluster, count: int, endpoint: str) -> None:
+def wait_until_ready(kube: KubeCluster, count: int, endpoint: str, tell: Callable[[int], None]) -> None:
     """Until all are Ready at this endpoint. One is asked for at a time, over one connection: looking must not cost more
     than what is looked at.
     """
@@ -200,6 +246,7 @@ def wait_until_ready(kube: KubeCluster, count: int, endpoint: str) -> None:
         http.client.HTTPSConnection("127.0.0.1", kube.ports["api"], timeout=60, context=context)
     ) as connection:
         for number in range(count):
+            tell(number)
             while not is_ready(kube, connection, f"media-{number:04}", endpoint):
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"{number} of {count} were Ready in time")
@@ -234,9 +281,11 @@ def of_operator(kube: KubeCluster, after_line: int) -> Counter[str]:
 
 
 def show(rows: list[Row]) -> None:
-    table = Table(title="Cold start until all are Ready, and one minute at rest", title_justify="left", box=None)
+    title = "MediaBuckets: cold start until all are Ready, and one minute at rest"
+    # It fits into 80 columns, which is what a file or a pipe is given.
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, collapse_padding=True)
     headings = (
-        "MediaBuckets",
+        "number",
         "Ready after s",
         "per s",
         "MiB",

@@ -13,6 +13,7 @@ import load_generator
 import pytest
 from bench import chosen, row_counts
 from generators import MARK, BenchmarkFailed, Measurement, NoAnswer, Plan, request, send
+from operator_bench import size
 from report import markdown
 from rounds import Contestant, Effort, Row, Rows, compared
 from soak import growth_per_hour
@@ -184,6 +185,10 @@ def test_options_that_mean_nothing_are_refused() -> None:
         chosen("lsit")
     with pytest.raises(argparse.ArgumentTypeError, match="1 or more"):
         row_counts("0")
+    assert size("1000") == 1000
+    for text in ("0", "-1", "ten"):
+        with pytest.raises(argparse.ArgumentTypeError, match="no number of MediaBuckets: 1 or more"):
+            size(text)
 
 
 def test_the_peer_from_npm_is_pinned_and_names_no_registry() -> None:
