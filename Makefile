@@ -83,7 +83,7 @@ bench: ## Measure the hot path beside its peers, then the operator; with ARGS th
 	@$(if $(ARGS),,$(MAKE) --no-print-directory bench-operator)
 
 bench-operator: kube-assets ## Measure the operator on 10, 100 and 1000 MediaBuckets, or as many as ARGS say
-	@$(BIN)/python tests/bench/operator_bench.py $(ARGS)
+	@PYTHONPATH=tests/support:scripts $(BIN)/python tests/bench/operator_bench.py $(ARGS)
 
 lock: ## Pin the newest packages that pyproject.toml allows (needs uv)
 	$(COMPILE) --upgrade --extra cli --output-file requirements/cli.txt pyproject.toml

@@ -20,14 +20,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "support"), str(ROOT / "scripts")]
-
-import kube_assets  # noqa: E402
-from go_tools import AssetsMissing  # noqa: E402
-from kube_cluster import ADMIN, KubeCluster, KubectlFailed  # noqa: E402
-from operator_calls import operator_calls  # noqa: E402
-from operator_process import (  # noqa: E402
+import kube_assets
+from go_tools import AssetsMissing
+from kube_cluster import ADMIN, KubeCluster, KubectlFailed
+from operator_calls import operator_calls
+from operator_process import (
     OPERATOR_ACCOUNT,
     OPERATOR_NAMESPACE,
     OperatorProcess,
@@ -36,15 +33,16 @@ from operator_process import (  # noqa: E402
     namespace,
     store_documents,
 )
-from progress import progress  # noqa: E402
-from recording_proxy import RecordingProxy  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.progress import Progress, TaskID  # noqa: E402
-from rich.table import Table  # noqa: E402
+from progress import progress
+from recording_proxy import RecordingProxy
+from rich.console import Console
+from rich.progress import Progress, TaskID
+from rich.table import Table
 
-from mediabucket_cli.embedded.processes import Child, ServerFailed  # noqa: E402
-from mediabucket_cli.embedded.seaweedfs import SeaweedFS  # noqa: E402
+from mediabucket_cli.embedded.processes import Child, ServerFailed
+from mediabucket_cli.embedded.seaweedfs import SeaweedFS
 
+ROOT = Path(__file__).resolve().parents[2]
 SIZES = (10, 100, 1000)
 RESULTS = ROOT / ".bench"
 RESYNC_SECONDS, REST_SECONDS = 60, 70
@@ -53,7 +51,7 @@ ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
 GOAL_PER_SECOND, GOAL_MEBIBYTES = 40, 250
 
 # What is done, how much of it, and of how much.
-Tell = Callable[[str, float, float], None]
+Tell = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ def main() -> None:
     try:
         show(measured_all(sizes))
     except (AssetsMissing, KubectlFailed, ServerFailed, TimeoutError) as failure:
-        sys.exit(f"the benchmark of the operator failed; what was measured before is in {RESULTS}: {failure}")
+        sys.exit(f"the benchmark of the operator failed: {failure}")
     except KeyboardInterrupt:
         sys.exit("stopped; everything that was started is stopped too")
 
@@ -142,7 +140,7 @@ def measured_all(sizes: Sequence[int]) -> list[Row]:
 
 
 def teller(bar: Progress, task: TaskID, count: int) -> Tell:
-    def tell(what: str, done: float, total: float) -> None:
+    def tell(what: str, done: int, total: int) -> None:
         bar.update(task, description=f"{count} MediaBuckets, {what}", completed=done, total=total)
 
     return tell
@@ -180,8 +178,7 @@ def cold_start(platform_: Platform, count: int, tell: Tell) -> tuple[float, Mapp
     """Everything is there already but the operator. Seconds until all are Ready, and of processor time by part."""
     before, started = platform_.processor_seconds(), time.monotonic()
     platform_.operator.start()
-    endpoint = platform_.store.connection.endpoint
-    wait_until_ready(platform_.kube, count, endpoint, lambda number: tell("until Ready", number, count))
+    wait_until_ready(platform_.kube, count, platform_.store.connection.endpoint, tell)
     seconds = time.monotonic() - started
     return seconds, {part: used - before[part] for part, used in platform_.processor_seconds().items()}
 
@@ -191,7 +188,7 @@ def at_rest(platform_: Platform, count: int, tell: Tell) -> tuple[int, int, int]
     kube, proxy = platform_.kube, platform_.proxy
     # Only now: a proxy in the way of a cold start would use the processor that is measured.
     platform_.point_store_at(proxy.endpoint)
-    wait_until_ready(kube, count, proxy.endpoint, lambda number: tell("at the proxy", number, count))
+    wait_until_ready(kube, count, proxy.endpoint, tell)
     time.sleep(5)
     lines = len(kube.audit_log.read_text().splitlines())
     proxy.requests.clear()
@@ -236,7 +233,7 @@ def everything_allowed() -> dict[str, Any]:
     }
 
 
-def wait_until_ready(kube: KubeCluster, count: int, endpoint: str, tell: Callable[[int], None]) -> None:
+def wait_until_ready(kube: KubeCluster, count: int, endpoint: str, tell: Tell) -> None:
     """Until all are Ready at this endpoint. One is asked for at a time, over one connection: looking must not cost more
     than what is looked at.
     """
@@ -246,7 +243,7 @@ def wait_until_ready(kube: KubeCluster, count: int, endpoint: str, tell: Callabl
         http.client.HTTPSConnection("127.0.0.1", kube.ports["api"], timeout=60, context=context)
     ) as connection:
         for number in range(count):
-            tell(number)
+            tell("until Ready", number, count)
             while not is_ready(kube, connection, f"media-{number:04}", endpoint):
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"{number} of {count} were Ready in time")

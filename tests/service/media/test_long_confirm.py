@@ -156,6 +156,7 @@ async def test_a_verification_that_lasts_keeps_its_lease(make_platform: MakePlat
         ticket = await alice.begin(PICTURE)
         await alice.confirm(ticket["media_id"])
         await platform.change(ticket["media_id"], "expires_at = now() - interval '1 second'")
+        # Together longer than the lease.
         for _ in range(8):
             await asyncio.sleep(0.15)
             await platform.reaper.clean_up()
